@@ -1,0 +1,212 @@
+package backplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+)
+
+// Defaults of Options.
+const (
+	DefaultURL = nats.DefaultURL
+	// DefaultPendingBytes is what may wait for a lost NATS server to come back. Past it
+	// publishes fail with ErrPending, visibly, instead of filling memory.
+	DefaultPendingBytes = 32 << 20
+)
+
+// How fast a lost or silent NATS server is noticed and tried again.
+const (
+	reconnectWait   = 250 * time.Millisecond
+	reconnectJitter = 250 * time.Millisecond
+	pingInterval    = 2 * time.Second
+	maxPingsOut     = 2
+)
+
+// ErrNoResponders reports a request that nobody is subscribed to: what it was addressed to is
+// gone. It is known at once, without a timeout.
+var ErrNoResponders = nats.ErrNoResponders
+
+// ErrPending reports a publish refused because NATS is away and the buffer for
+// its return is full.
+var ErrPending = nats.ErrReconnectBufExceeded
+
+// ErrClosed reports a use of a connection after Close.
+var ErrClosed = nats.ErrConnectionClosed
+
+// Options says how to reach NATS. The zero value works against a local server.
+type Options struct {
+	URL          string `name:"nats" env:"PATCHBAY_NATS,NATS_URL" default:"nats://127.0.0.1:4222" help:"NATS servers, comma-separated."`
+	Prefix       string `name:"nats-prefix" default:"pb" help:"First token of every subject; clusters that share an account need their own."`
+	Credentials  string `name:"nats-credentials" type:"path" help:"NATS credentials file (JWT and seed)."`
+	CA           string `name:"nats-ca" type:"path" help:"PEM file of the authorities to trust for NATS over TLS."`
+	PendingBytes int    `name:"nats-pending-bytes" default:"33554432" help:"Bytes that may wait while NATS is away; past them publishes fail."`
+
+	// Name appears in the NATS server's connection list.
+	Name string `kong:"-"`
+	// Server, if set, is reached in process, and URL is not used.
+	Server *Server `kong:"-"`
+	// Log defaults to none.
+	Log *zap.Logger `kong:"-"`
+	// Metrics, if set, is where the connection's metrics are registered.
+	Metrics prometheus.Registerer `kong:"-"`
+}
+
+// Conn is one connection to NATS, with the subject grammar. It reconnects by itself for ever.
+// Its methods may be called from any goroutine. NATS keeps the order of what one Conn publishes.
+type Conn struct {
+	Subjects
+	nc      *nats.Conn
+	log     *zap.Logger
+	metrics *metrics
+	away    time.Time // when the connection was lost; touched by NATS's callback goroutine alone
+}
+
+// Open connects, trying again until it succeeds or ctx ends.
+func Open(ctx context.Context, o Options) (*Conn, error) {
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.URL == "" {
+		o.URL = DefaultURL
+	}
+	if o.PendingBytes == 0 {
+		o.PendingBytes = DefaultPendingBytes
+	}
+	c := &Conn{Subjects: NewSubjects(o.Prefix), log: o.Log, metrics: newMetrics(o.Metrics)}
+	settings := c.settings(&o)
+	for {
+		nc, err := nats.Connect(o.URL, settings...)
+		if err == nil {
+			c.nc = nc
+			return c, nil
+		}
+		if !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
+			return nil, fmt.Errorf("connect to NATS at %s: %w", o.URL, err)
+		}
+		o.Log.Warn("NATS is not there yet", zap.String("url", o.URL), zap.Error(err))
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("connect to NATS at %s: %w", o.URL, errors.Join(ctx.Err(), err))
+		case <-time.After(reconnectWait):
+		}
+	}
+}
+
+func (c *Conn) settings(o *Options) []nats.Option {
+	settings := []nats.Option{
+		nats.Name(o.Name),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(maxPingsOut),
+		nats.ReconnectBufSize(o.PendingBytes),
+		nats.DisconnectErrHandler(c.disconnected),
+		nats.ReconnectHandler(c.reconnected),
+		nats.ErrorHandler(c.failed),
+	}
+	if o.Server != nil {
+		settings = append(settings, nats.InProcessServer(o.Server.ns))
+	}
+	if o.Credentials != "" {
+		settings = append(settings, nats.UserCredentials(o.Credentials))
+	}
+	if o.CA != "" {
+		settings = append(settings, nats.RootCAs(o.CA))
+	}
+	return settings
+}
+
+func (c *Conn) disconnected(nc *nats.Conn, err error) {
+	if nc.IsClosed() {
+		return
+	}
+	c.away = time.Now()
+	c.metrics.disconnects.Inc()
+	c.log.Warn("backplane lost", zap.Error(err))
+}
+
+func (c *Conn) reconnected(nc *nats.Conn) {
+	gap := time.Since(c.away)
+	c.metrics.gapSeconds.Add(gap.Seconds())
+	c.log.Warn("backplane back: what others published in the gap is lost to this process",
+		zap.Duration("gap", gap), zap.String("server", nc.ConnectedServerName()))
+}
+
+func (c *Conn) failed(_ *nats.Conn, sub *nats.Subscription, err error) {
+	fields := []zap.Field{zap.Error(err)}
+	if sub != nil {
+		fields = append(fields, zap.String("subject", sub.Subject))
+		if dropped, dropErr := sub.Dropped(); dropErr == nil {
+			fields = append(fields, zap.Int("dropped", dropped))
+		}
+	}
+	c.metrics.errors.Inc()
+	c.log.Error("backplane fault", fields...)
+}
+
+// Connected reports whether NATS is reachable now.
+func (c *Conn) Connected() bool { return c.nc.IsConnected() }
+
+// MaxPayload is the largest message, in bytes, that the NATS server takes.
+func (c *Conn) MaxPayload() int64 { return c.nc.MaxPayload() }
+
+// Publish sends data to a subject. It returns once the message is buffered; data may be
+// reused then.
+func (c *Conn) Publish(subject string, data []byte) error {
+	return c.count(c.nc.Publish(subject, data))
+}
+
+// PublishRequest is Publish with a reply subject.
+func (c *Conn) PublishRequest(subject, reply string, data []byte) error {
+	return c.count(c.nc.PublishRequest(subject, reply, data))
+}
+
+// PublishMsg is Publish for a message with headers.
+func (c *Conn) PublishMsg(m *Msg) error { return c.count(c.nc.PublishMsg(m)) }
+
+// Request sends a message and waits for its first reply. Its errors are ErrNoResponders, at once, when
+// nobody listens, and ctx's.
+func (c *Conn) Request(ctx context.Context, m *Msg) (*Msg, error) {
+	reply, err := c.nc.RequestMsgWithContext(ctx, m)
+	return reply, c.count(err)
+}
+
+// NewInbox returns a subject, unique to this connection, for replies.
+func (c *Conn) NewInbox() string { return c.nc.NewInbox() }
+
+// Flush waits until the NATS server has processed all that was published and subscribed
+// before.
+func (c *Conn) Flush(ctx context.Context) error {
+	if err := c.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("flush to NATS: %w", err)
+	}
+	return nil
+}
+
+// Close sends what is buffered and ends the connection and its subscriptions.
+func (c *Conn) Close() {
+	if c.nc.IsConnected() {
+		// An error means that the server is gone, and with it whoever could have had the rest.
+		_ = c.nc.FlushTimeout(time.Second)
+	}
+	c.nc.Close()
+}
+
+func (c *Conn) count(err error) error {
+	if err != nil {
+		c.metrics.failures.Inc()
+	}
+	return err
+}
+
+// NoResponders reports whether a message received on a reply subject is NATS's
+// word that the request had no receiver.
+func NoResponders(m *Msg) bool {
+	return len(m.Data) == 0 && len(m.Header) > 0 && get(m, "Status") == "503"
+}

@@ -1,0 +1,173 @@
+package backplane
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+)
+
+// Handshake is what is known of a session from the first request of it, the part of
+// Socket.IO's `handshake` that all its sockets share. Gateways keep it encoded.
+type Handshake struct {
+	Headers http.Header `json:"headers,omitempty"` // canonical names
+	Query   url.Values  `json:"query,omitempty"`
+	Address string      `json:"address"` // the peer's IP address
+	URL     string      `json:"url"`
+	Time    int64       `json:"time"` // Unix milliseconds
+	Secure  bool        `json:"secure,omitempty"`
+	XDomain bool        `json:"xdomain,omitempty"` // an Origin header was sent
+}
+
+// Connect asks to admit a socket to a namespace: from a gateway to Subjects.Connect, and from there,
+// unchanged, to the chosen worker's `connect` subject. The answer is a Connected.
+type Connect struct {
+	Socket    string          `json:"socket"`
+	Namespace string          `json:"nsp"`
+	Node      string          `json:"node"`
+	Epoch     uint64          `json:"epoch"`
+	Handshake json.RawMessage `json:"handshake"`       // a Handshake
+	Auth      json.RawMessage `json:"auth,omitempty"`  // the CONNECT packet's payload, or absent
+	Rooms     []string        `json:"rooms,omitempty"` // of a socket that gets a new home
+	Data      json.RawMessage `json:"data,omitempty"`  // likewise
+	Recovered bool            `json:"recovered,omitempty"`
+}
+
+// Connected answers a Connect: accepted (Error is nil) by the named worker, or refused.
+type Connected struct {
+	Worker string          `json:"worker,omitempty"`
+	Rooms  []string        `json:"rooms,omitempty"` // to join at once, besides the socket's own
+	Data   json.RawMessage `json:"data,omitempty"`  // the socket's data, a JSON object
+	Error  *ConnectError   `json:"error,omitempty"`
+}
+
+// ConnectError becomes the client's `connect_error`.
+type ConnectError struct {
+	Message string          `json:"message"`
+	Data    json.RawMessage `json:"data,omitempty"`
+}
+
+// ControlOp says what a Control asks for.
+type ControlOp string
+
+// The control operations.
+const (
+	OpInfo       ControlOp = "info"       // nothing but the answer
+	OpJoin       ControlOp = "join"       // join Rooms
+	OpLeave      ControlOp = "leave"      // leave Rooms
+	OpData       ControlOp = "data"       // replace the socket's data
+	OpDisconnect ControlOp = "disconnect" // take the socket out of its namespace; with Close end its session
+)
+
+// Control is a request to the gateway that holds a socket, on Subjects.SocketControl.
+// It is answered only once it holds: a join when the gateway has subscribed.
+type Control struct {
+	Op    ControlOp       `json:"op"`
+	Rooms []string        `json:"rooms,omitempty"`
+	Data  json.RawMessage `json:"data,omitempty"`
+	Close bool            `json:"close,omitempty"`
+}
+
+// ControlReply answers a Control with the socket's state after it. Version is the
+// membership version of the change, to be passed on in queries that must see it.
+type ControlReply struct {
+	Error     string   `json:"error,omitempty"` // ErrNoSocket's text, or what was wrong
+	Rooms     []string `json:"rooms,omitempty"` // all of the socket's rooms, its own id included, sorted
+	Transport string   `json:"transport,omitempty"`
+	Seen      Seen     `json:"seen,omitzero"`
+}
+
+// NoSocket is ControlReply.Error when the socket is not, or no longer, there.
+const NoSocket = "no such socket"
+
+// Seen is a point in a node's membership feed.
+type Seen struct {
+	Node    string `json:"node"`
+	Epoch   uint64 `json:"epoch"`
+	Version uint64 `json:"version"`
+}
+
+// WorkerBeat is a worker's sign of life, on Subjects.Beat at every beat interval, at
+// its start and when a router says hello. Leaving is true once, when it stops.
+type WorkerBeat struct {
+	Worker     string   `json:"worker"`
+	Epoch      uint64   `json:"epoch"`
+	Namespaces []string `json:"namespaces"`
+	Leaving    bool     `json:"leaving,omitempty"`
+}
+
+// Lost is the routers' word, on Subjects.Lost, that a lease has run out. Exactly one of
+// Node and Worker is set. Several routers may say the same: it is idempotent.
+type Lost struct {
+	Node   string `json:"node,omitempty"`
+	Worker string `json:"worker,omitempty"`
+	Epoch  uint64 `json:"epoch"`
+}
+
+// QueryOp says what a Query asks for.
+type QueryOp string
+
+// The queries.
+const (
+	QueryCount   QueryOp = "count"   // how many sockets are in the room, or in the namespace
+	QueryRooms   QueryOp = "rooms"   // the namespace's rooms with their sizes, by name, in pages
+	QuerySockets QueryOp = "sockets" // the sockets of the room or namespace, by id, in pages
+	QueryNodes   QueryOp = "nodes"   // nodes, workers and their loads
+)
+
+// Query is a question to the membership index, on Subjects.Query. The router
+// answers once it has caught up with Seen, or with Complete false if it could not in time.
+type Query struct {
+	Op        QueryOp `json:"op"`
+	Namespace string  `json:"nsp,omitempty"`
+	Room      *string `json:"room,omitempty"`  // nil: the whole namespace
+	After     string  `json:"after,omitempty"` // page: names or ids greater than this
+	Limit     int     `json:"limit,omitempty"` // page size; 0 means the router's default
+	Seen      []Seen  `json:"seen,omitempty"`
+}
+
+// Answer answers a Query.
+type Answer struct {
+	Error    string       `json:"error,omitempty"`
+	Complete bool         `json:"complete"` // false: a node is silent, or Seen was not reached in time
+	Missing  []string     `json:"missing,omitempty"`
+	Count    int          `json:"count,omitempty"`
+	Rooms    []RoomInfo   `json:"rooms,omitempty"`
+	Sockets  []SocketInfo `json:"sockets,omitempty"`
+	Nodes    []NodeInfo   `json:"nodes,omitempty"`
+	Workers  []WorkerInfo `json:"workers,omitempty"`
+	Next     string       `json:"next,omitempty"` // After of the next page, empty at the end
+	AgeMS    int64        `json:"age_ms"`         // since the node heard longest ago was heard
+}
+
+// RoomInfo is one room of an Answer.
+type RoomInfo struct {
+	Name    string `json:"name"`
+	Sockets int    `json:"sockets"`
+}
+
+// SocketInfo is one socket of an Answer.
+type SocketInfo struct {
+	ID     string          `json:"id"`
+	Node   string          `json:"node"`
+	Worker string          `json:"worker"`
+	Rooms  []string        `json:"rooms"` // sorted, the socket's own id included
+	Data   json.RawMessage `json:"data,omitempty"`
+}
+
+// NodeInfo is one gateway of an Answer.
+type NodeInfo struct {
+	ID      string `json:"id"`
+	Epoch   uint64 `json:"epoch"`
+	Version uint64 `json:"version"`
+	Sockets int    `json:"sockets"`
+	AgeMS   int64  `json:"age_ms"` // since it was last heard
+	Synced  bool   `json:"synced"` // no gap is being mended
+}
+
+// WorkerInfo is one worker of an Answer.
+type WorkerInfo struct {
+	ID         string   `json:"id"`
+	Namespaces []string `json:"namespaces"`
+	Sockets    int      `json:"sockets"`
+	AgeMS      int64    `json:"age_ms"`
+}

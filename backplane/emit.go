@@ -1,0 +1,175 @@
+package backplane
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Msg is a NATS message: subject, reply subject, headers and data. The alias lets the
+// other packages handle messages without importing the NATS client.
+type Msg = nats.Msg
+
+// Headers of emits and events. All are optional: a bare payload on a room's subject is a
+// whole emit.
+const (
+	HeaderID          = "Pb-Id"          // message id, set when copies go to several subjects
+	HeaderNamespace   = "Pb-Nsp"         // namespace, unescaped, where the subject does not tell
+	HeaderRooms       = "Pb-Rooms"       // the target rooms, escaped, comma-separated
+	HeaderExcept      = "Pb-Except"      // rooms and socket ids to leave out, likewise
+	HeaderFlags       = "Pb-Flags"       // letters: v volatile
+	HeaderAttachments = "Pb-Attachments" // lengths of the attachments that follow the JSON
+	HeaderError       = "Pb-Error"       // on replies: why there is no answer
+)
+
+// ErrEnvelope reports headers that contradict each other or the payload.
+var ErrEnvelope = errors.New("backplane: malformed envelope")
+
+// Payload is what an event or an acknowledgement carries: a Socket.IO JSON array,
+// in which attachments stand as placeholders, and the attachments.
+type Payload struct {
+	JSON        []byte
+	Attachments [][]byte
+}
+
+// Emit is a message from an application to sockets.
+type Emit struct {
+	Payload
+	ID        string   // see HeaderID
+	Namespace string   // "" when the subject tells
+	Rooms     []string // the whole target set where it is more than the subject's room
+	Except    []string // rooms or socket ids to leave out
+	Volatile  bool     // drop rather than queue
+}
+
+// Encode makes the message that carries the emit to a subject. Payloads without
+// attachments are used as they are, not copied: they must not change until it is published.
+func (e *Emit) Encode(subject, reply string) *Msg {
+	m := &Msg{Subject: subject, Reply: reply}
+	e.Payload.encode(m)
+	set(m, HeaderID, e.ID)
+	set(m, HeaderNamespace, e.Namespace)
+	set(m, HeaderRooms, joinNames(e.Rooms))
+	set(m, HeaderExcept, joinNames(e.Except))
+	if e.Volatile {
+		set(m, HeaderFlags, "v")
+	}
+	return m
+}
+
+// DecodeEmit reads an emit. Its bytes alias the message's.
+func DecodeEmit(m *Msg) (Emit, error) {
+	var e Emit
+	var err error
+	if e.Payload, err = DecodePayload(m); err != nil || len(m.Header) == 0 {
+		return e, err
+	}
+	e.ID = get(m, HeaderID)
+	e.Namespace = get(m, HeaderNamespace)
+	e.Volatile = strings.Contains(get(m, HeaderFlags), "v")
+	if e.Rooms, err = splitNames(get(m, HeaderRooms)); err != nil {
+		return e, err
+	}
+	e.Except, err = splitNames(get(m, HeaderExcept))
+	return e, err
+}
+
+// EncodePayload makes the message that carries a client's event to its worker, or an
+// acknowledgement either way. The same rule on aliasing as for Emit.Encode holds.
+func EncodePayload(subject, reply string, p Payload) *Msg {
+	m := &Msg{Subject: subject, Reply: reply}
+	p.encode(m)
+	return m
+}
+
+// DecodePayload reads a payload. Its bytes alias the message's.
+func DecodePayload(m *Msg) (Payload, error) {
+	lengths := get(m, HeaderAttachments)
+	if lengths == "" {
+		return Payload{JSON: m.Data}, nil
+	}
+	var sizes []int
+	total := 0
+	for text := range strings.SplitSeq(lengths, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > len(m.Data)-total {
+			return Payload{}, ErrEnvelope
+		}
+		sizes = append(sizes, n)
+		total += n
+	}
+	at := len(m.Data) - total
+	p := Payload{JSON: m.Data[:at:at], Attachments: make([][]byte, 0, len(sizes))}
+	for _, n := range sizes {
+		p.Attachments = append(p.Attachments, m.Data[at:at+n:at+n])
+		at += n
+	}
+	return p, nil
+}
+
+func (p *Payload) encode(m *Msg) {
+	if len(p.Attachments) == 0 {
+		m.Data = p.JSON
+		return
+	}
+	size := len(p.JSON)
+	lengths := make([]string, len(p.Attachments))
+	for i, a := range p.Attachments {
+		lengths[i] = strconv.Itoa(len(a))
+		size += len(a)
+	}
+	m.Data = append(make([]byte, 0, size), p.JSON...)
+	for _, a := range p.Attachments {
+		m.Data = append(m.Data, a...)
+	}
+	set(m, HeaderAttachments, strings.Join(lengths, ","))
+}
+
+// get and set use the header map directly: our keys are in canonical form already.
+func get(m *Msg, key string) string {
+	if v := m.Header[key]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+func set(m *Msg, key, value string) {
+	if value == "" {
+		return
+	}
+	if m.Header == nil {
+		m.Header = make(nats.Header, 2)
+	}
+	m.Header[key] = []string{value}
+}
+
+func joinNames(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for i, name := range names {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(Escape(name))
+	}
+	return b.String()
+}
+
+func splitNames(list string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	names := make([]string, 0, strings.Count(list, ",")+1)
+	for token := range strings.SplitSeq(list, ",") {
+		name, err := Unescape(token)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}

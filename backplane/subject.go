@@ -1,0 +1,156 @@
+package backplane
+
+import "strings"
+
+// DefaultPrefix is the first token of every subject.
+const DefaultPrefix = "pb"
+
+// Subjects is the subject grammar under one prefix; docs/subjects.md has the
+// table of who publishes, who subscribes and what is guaranteed. It is an immutable
+// value, safe for concurrent use.
+type Subjects struct {
+	prefix string // with the trailing dot
+}
+
+// NewSubjects returns the grammar under a prefix, itself one token or several;
+// empty means DefaultPrefix. Clusters that share a NATS account need prefixes of their own.
+func NewSubjects(prefix string) Subjects {
+	if prefix == "" {
+		prefix = DefaultPrefix
+	}
+	return Subjects{prefix: prefix + "."}
+}
+
+// namespaceToken drops the slash with which every namespace begins: "/" is the
+// token "-", "/chat" is "chat".
+func namespaceToken(nsp string) string { return Token(strings.TrimPrefix(nsp, "/")) }
+
+// Namespace is where emits to all sockets of a namespace go. Every gateway with
+// a socket in it subscribes.
+func (s Subjects) Namespace(nsp string) string { return s.prefix + "nsp." + namespaceToken(nsp) }
+
+// Room is where emits to a room go. Every gateway with a member subscribes.
+//
+// A room whose name has the form of a socket id lives on that socket's own
+// subject, so that one publish reaches both the socket and whoever joined a room
+// of its name. Such emits must name their namespace (Emit.Namespace).
+func (s Subjects) Room(nsp, room string) string {
+	if _, _, ok := SplitSocketID(room); ok {
+		return s.SocketEmit(room)
+	}
+	return s.prefix + "room." + namespaceToken(nsp) + "." + Token(room)
+}
+
+// SocketEmit is where emits to one socket go. The birth node holds them all with
+// SocketsOf; a node that adopts the socket subscribes to SocketAll.
+func (s Subjects) SocketEmit(id string) string { return s.socket(id) + ".emit" }
+
+// SocketControl is where requests about one socket go: join, leave, disconnect,
+// data, info (see Control). The gateway that holds the socket answers.
+func (s Subjects) SocketControl(id string) string { return s.socket(id) + ".control" }
+
+// SocketAck is where the acknowledgement that a client asked for goes: the reply
+// subject of the event with that ack id. It survives a move of the socket.
+func (s Subjects) SocketAck(id string, ackID string) string { return s.socket(id) + ".ack." + ackID }
+
+// SocketAll matches everything addressed to one socket.
+func (s Subjects) SocketAll(id string) string { return s.socket(id) + ".>" }
+
+// SocketsOf matches everything addressed to the sockets born on a node.
+func (s Subjects) SocketsOf(node string) string { return s.prefix + "socket." + node + ".>" }
+
+func (s Subjects) socket(id string) string {
+	node, _, _ := SplitSocketID(id)
+	return s.prefix + "socket." + node + "." + id
+}
+
+// ParseSocket takes apart a subject that SocketsOf matches: the socket's id, the
+// verb (emit, control, ack) and, for ack, the ack id.
+func (s Subjects) ParseSocket(subject string) (id, verb, arg string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, s.prefix+"socket.")
+	if !ok {
+		return "", "", "", false
+	}
+	_, rest, _ = strings.Cut(rest, ".")
+	id, rest, ok = strings.Cut(rest, ".")
+	verb, arg, _ = strings.Cut(rest, ".")
+	return id, verb, arg, ok
+}
+
+// Node is a subject of one gateway: `<prefix>gateway.<node>.<verb>[.<arg>]`.
+// Verbs: connected (the answer to a CONNECT, arg the socket id), emit (to this node's sockets alone),
+// snapshot (of its membership).
+func (s Subjects) Node(node, verb, arg string) string {
+	subject := s.prefix + "gateway." + node + "." + verb
+	if arg != "" {
+		subject += "." + arg
+	}
+	return subject
+}
+
+// NodeAll matches every subject of one gateway.
+func (s Subjects) NodeAll(node string) string { return s.prefix + "gateway." + node + ".>" }
+
+// Worker is a subject of one worker, about one socket: `<prefix>worker.<id>.<verb>.<socket>`.
+// Verbs: connect (a CONNECT to decide, a request), event (a client's event), disconnect (the
+// socket is gone).
+func (s Subjects) Worker(worker, verb, socket string) string {
+	return s.prefix + "worker." + worker + "." + verb + "." + socket
+}
+
+// WorkerAll matches every subject of one worker.
+func (s Subjects) WorkerAll(worker string) string { return s.prefix + "worker." + worker + ".>" }
+
+// ParseOwned takes apart a subject of a gateway (NodeAll) or a worker
+// (WorkerAll): the verb and its argument.
+func (s Subjects) ParseOwned(subject string) (verb, arg string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, s.prefix)
+	if !ok {
+		return "", "", false
+	}
+	_, rest, _ = strings.Cut(rest, ".") // gateway or worker
+	_, rest, ok = strings.Cut(rest, ".")
+	verb, arg, _ = strings.Cut(rest, ".")
+	return verb, arg, ok
+}
+
+// Connect is where gateways ask the routers to admit a socket to a namespace; one router of
+// the queue group takes it and passes it on to the worker of its choice.
+func (s Subjects) Connect(nsp string) string {
+	return s.prefix + "router.connect." + namespaceToken(nsp)
+}
+
+// ConnectAll matches the admission requests of all namespaces.
+func (s Subjects) ConnectAll() string { return s.prefix + "router.connect.*" }
+
+// ParseConnect returns the namespace of an admission request; ok is false where the
+// token is hashed or broken, and the request's HeaderNamespace has to tell.
+func (s Subjects) ParseConnect(subject string) (nsp string, ok bool) {
+	token, found := strings.CutPrefix(subject, s.prefix+"router.connect.")
+	if !found || Hashed(token) {
+		return "", false
+	}
+	name, err := Unescape(token)
+	return "/" + name, err == nil
+}
+
+// Query is where questions to the membership index go; any router answers.
+func (s Subjects) Query() string { return s.prefix + "router.query" }
+
+// Feed is where a gateway publishes its batches of membership changes, and beats.
+func (s Subjects) Feed(node string) string { return s.prefix + "feed." + node }
+
+// FeedAll matches the feeds of all gateways.
+func (s Subjects) FeedAll() string { return s.prefix + "feed.*" }
+
+// Beat is where workers say that they live, and what they serve; every router listens.
+func (s Subjects) Beat() string { return s.prefix + "beat" }
+
+// Hello is where a router that starts asks every gateway and worker to show itself at once.
+func (s Subjects) Hello() string { return s.prefix + "hello" }
+
+// Lost is where routers announce nodes and workers whose lease has run out.
+func (s Subjects) Lost() string { return s.prefix + "lost" }
+
+// RouterQueue is the queue group that the routers share.
+const RouterQueue = "router"
