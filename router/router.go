@@ -1,0 +1,84 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"patchbay/backplane"
+)
+
+// ErrDisconnected is Ready's while NATS is out of reach.
+var ErrDisconnected = errors.New("router: not connected to NATS")
+
+// ErrLearning is Ready's until the router has heard and copied what lives.
+var ErrLearning = errors.New("router: still learning the membership")
+
+// ErrStopped is Ready's once Stop was called.
+var ErrStopped = errors.New("router: stopped")
+
+// Router is a running router. Its methods may be called from any goroutine.
+type Router struct {
+	conn *backplane.Conn
+	warm *atomic.Bool
+	stop chan struct{} // closed by Stop
+	once sync.Once
+	done chan struct{} // closed by the loop at its end
+}
+
+// Open connects to NATS, trying until ctx ends, and starts the router: one goroutine, which
+// Stop ends. A router that was just opened admits sockets at once; Ready says when
+// its index is worth asking.
+func Open(ctx context.Context, o Options) (*Router, error) {
+	o.fill()
+	conn, err := backplane.Open(ctx, o.Backplane)
+	if err != nil {
+		return nil, fmt.Errorf("open router: %w", err)
+	}
+	l := newLoop(o, conn, time.Now())
+	if err := l.open(); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("open router: %w", err)
+	}
+	r := &Router{conn: conn, warm: &l.warm, stop: make(chan struct{}), done: make(chan struct{})}
+	// The router's loop: owns all state; ends when stop is closed, and says so by closing done.
+	go func() {
+		defer close(r.done)
+		l.run(r.stop)
+	}()
+	return r, nil
+}
+
+// Ready is nil when NATS is reachable and the router has learnt: a beat interval has passed
+// since it asked everybody to show themselves, and the snapshots of all nodes that it heard
+// are in. Otherwise it is ErrDisconnected, ErrLearning or ErrStopped.
+func (r *Router) Ready() error {
+	select {
+	case <-r.stop:
+		return ErrStopped
+	default:
+	}
+	if !r.conn.Connected() {
+		return ErrDisconnected
+	}
+	if !r.warm.Load() {
+		return ErrLearning
+	}
+	return nil
+}
+
+// Stop leaves the queue groups, answers what the router holds (CONNECTs with a refusal that
+// says to retry, queries as they can be), closes the connection and waits for the loop's
+// end, or for ctx's, whose error it then returns. It may be called more than once.
+func (r *Router) Stop(ctx context.Context) error {
+	r.once.Do(func() { close(r.stop) })
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop router: %w", ctx.Err())
+	}
+}
