@@ -41,6 +41,44 @@ func (s Subjects) Room(nsp, room string) string {
 	return s.prefix + "room." + namespaceToken(nsp) + "." + Token(room)
 }
 
+// ParseEmit takes apart a subject of Namespace or Room, for rooms that are not named like socket ids.
+// whole is true for a namespace's. ok is false for other subjects and where a token is hashed:
+// then HeaderNamespace and HeaderRooms have to tell.
+func (s Subjects) ParseEmit(subject string) (nsp, room string, whole, ok bool) {
+	rest, ok := strings.CutPrefix(subject, s.prefix)
+	if !ok {
+		return "", "", false, false
+	}
+	kind, rest, _ := strings.Cut(rest, ".")
+	token, roomToken, inRoom := strings.Cut(rest, ".")
+	if (kind != "nsp" || inRoom) && (kind != "room" || !inRoom) {
+		return "", "", false, false
+	}
+	if Hashed(token) || Hashed(roomToken) {
+		return "", "", !inRoom, false
+	}
+	name, err := Unescape(token)
+	if err == nil && inRoom {
+		room, err = Unescape(roomToken)
+	}
+	return "/" + name, room, !inRoom, err == nil
+}
+
+// Address returns the subject of an emit to one room, and completes the emit's headers where
+// the subject alone does not say which namespace and room are meant: names too
+// long to be spelled out, and rooms named like socket ids.
+func (s Subjects) Address(e *Emit, nsp, room string) string {
+	subject := s.Room(nsp, room)
+	_, _, id := SplitSocketID(room)
+	if id || Hashed(namespaceToken(nsp)) || Hashed(Token(room)) {
+		e.Namespace = nsp
+		if len(e.Rooms) == 0 && !id {
+			e.Rooms = []string{room}
+		}
+	}
+	return subject
+}
+
 // SocketEmit is where emits to one socket go. The birth node holds them all with
 // SocketsOf; a node that adopts the socket subscribes to SocketAll.
 func (s Subjects) SocketEmit(id string) string { return s.socket(id) + ".emit" }

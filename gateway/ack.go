@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"patchbay/backplane"
+	"patchbay/protocol/socketio"
+)
+
+// Why an emit that asks for an acknowledgement will get none, as backplane.HeaderError says it.
+const (
+	ackNoSocket     = backplane.NoSocket
+	ackDisconnected = "socket disconnected"
+	ackTooMany      = "too many acknowledgements owed"
+)
+
+// owedAcks are the acknowledgements that a client owes to applications: ack id to reply subject.
+// Ids count up per socket, as Socket.IO's do per namespace.
+type owedAcks struct {
+	next    uint64
+	replies map[uint64]string
+}
+
+// owe notes that the client is asked for an acknowledgement, and returns its id. ok is false when
+// the client owes too many.
+func (k *socket) owe(reply string) (id uint64, ok bool) {
+	if k.acks == nil {
+		k.acks = &owedAcks{replies: map[uint64]string{}}
+	}
+	if len(k.acks.replies) >= k.session.loop.gw.options.Limits.PendingAcks {
+		return 0, false
+	}
+	id = k.acks.next
+	k.acks.next++
+	k.acks.replies[id] = reply
+	return id, true
+}
+
+// acknowledged passes a client's acknowledgement to whoever asked. An unknown one is harmless.
+func (k *socket) acknowledged(p socketio.Packet, payload backplane.Payload) {
+	if k.acks == nil || !p.HasAck {
+		return
+	}
+	reply, ok := k.acks.replies[p.AckID]
+	if !ok {
+		return
+	}
+	delete(k.acks.replies, p.AckID)
+	if payload.JSON == nil {
+		payload.JSON = []byte("[]")
+	}
+	k.session.loop.gw.publish(reply, "", payload)
+}
+
+// dropAcks tells those who still wait that no acknowledgement will come.
+func (k *socket) dropAcks() {
+	if k.acks == nil {
+		return
+	}
+	for _, reply := range k.acks.replies {
+		k.session.loop.gw.noAck(reply, ackDisconnected)
+	}
+	k.acks = nil
+}
+
+// noAck answers an emit that asked for an acknowledgement with the reason why none will come.
+func (gw *Gateway) noAck(reply, reason string) {
+	gw.countPublish(gw.conn.PublishMsg(&backplane.Msg{
+		Subject: reply, Header: map[string][]string{backplane.HeaderError: {reason}},
+	}))
+}

@@ -1,0 +1,225 @@
+package gateway
+
+import (
+	"strconv"
+
+	"github.com/gobwas/ws"
+
+	"patchbay/backplane"
+	"patchbay/protocol/socketio"
+)
+
+// target is whom an emit is for, as its subject tells; the emit's Rooms, if any, widen it.
+type target struct {
+	nsp    string
+	room   string
+	whole  bool // the whole namespace, unless the emit names rooms
+	socket bool // room is a socket id: that socket, and a room of its name
+}
+
+// broadcast is an emit on its way through the loops. It is read-only and shared by them:
+// encoded once, its packets go to every recipient as they are.
+type broadcast struct {
+	target target
+	emit   backplane.Emit
+	reply  string    // where the client's acknowledgement goes, of an emit to one socket
+	wire   []*packet // of a socket's, encoded by its loop
+}
+
+func (b *broadcast) run(l *loop) {
+	if b.target.socket {
+		b.toSocket(l)
+		return
+	}
+	n := l.namespaces[b.target.nsp]
+	if n == nil {
+		return
+	}
+	switch {
+	case len(b.emit.Rooms) > 0 || len(b.emit.Except) > 0:
+		b.toUnion(l, n)
+	case b.target.whole:
+		for i := len(n.members) - 1; i >= 0; i-- {
+			if i < len(n.members) {
+				n.members[i].deliver(b.wire, b.emit.Volatile)
+			}
+		}
+	default:
+		b.toRoom(n.rooms[b.target.room])
+	}
+}
+
+// toRoom delivers to a room. Members are walked from the end, since a delivery may close a session
+// that cannot keep up, which moves the last member into its place.
+func (b *broadcast) toRoom(r *room) {
+	if r == nil {
+		return
+	}
+	for i := len(r.members) - 1; i >= 0; i-- {
+		if i < len(r.members) {
+			r.members[i].socket.deliver(b.wire, b.emit.Volatile)
+		}
+	}
+}
+
+// toUnion delivers to several rooms, or to all less some: each socket is marked
+// with the number of this emit when it is left out or has been served.
+func (b *broadcast) toUnion(l *loop, n *namespace) {
+	l.pending.mark++
+	mark := l.pending.mark
+	for _, name := range b.emit.Except {
+		if k := l.sockets[name]; k != nil {
+			k.mark = mark
+		}
+		if r := n.rooms[name]; r != nil {
+			for i := range r.members {
+				r.members[i].socket.mark = mark
+			}
+		}
+	}
+	chosen := l.pending.chosen[:0]
+	pick := func(k *socket) {
+		if k.mark != mark && k.nsp == n && k.joining == nil {
+			k.mark = mark
+			chosen = append(chosen, k)
+		}
+	}
+	for _, name := range b.rooms() {
+		if k := l.sockets[name]; k != nil {
+			pick(k)
+		}
+		if r := n.rooms[name]; r != nil {
+			for i := range r.members {
+				pick(r.members[i].socket)
+			}
+		}
+	}
+	if b.target.whole && len(b.emit.Rooms) == 0 {
+		for _, k := range n.members {
+			pick(k)
+		}
+	}
+	for i, k := range chosen {
+		k.deliver(b.wire, b.emit.Volatile)
+		chosen[i] = nil
+	}
+	l.pending.chosen = chosen[:0]
+}
+
+// rooms are the rooms that the emit is for; none for a whole namespace.
+func (b *broadcast) rooms() []string {
+	switch {
+	case len(b.emit.Rooms) > 0:
+		return b.emit.Rooms
+	case b.target.whole:
+		return nil
+	}
+	return []string{b.target.room}
+}
+
+// toSocket delivers to one socket, and to a room that bears its id as a name.
+func (b *broadcast) toSocket(l *loop) {
+	k := l.sockets[b.target.room]
+	if k != nil && (k.joining != nil || b.target.nsp != "" && b.target.nsp != k.nsp.name) {
+		k = nil
+	}
+	nsp := b.target.nsp
+	if nsp == "" && k != nil {
+		nsp = k.nsp.name
+	}
+	if b.reply != "" {
+		b.ask(k, l)
+		return
+	}
+	n := l.namespaces[nsp]
+	if n == nil {
+		return
+	}
+	// Each loop encodes for itself: the namespace may be known to the socket's loop alone.
+	named := &broadcast{target: target{nsp: nsp, room: b.target.room}, emit: b.emit, wire: encodeEvent(nsp, b.emit.Payload)}
+	if len(b.emit.Rooms) > 0 || len(b.emit.Except) > 0 {
+		named.toUnion(l, n)
+		return
+	}
+	if k != nil {
+		k.deliver(named.wire, b.emit.Volatile)
+	}
+	named.toRoom(n.rooms[b.target.room])
+}
+
+// ask delivers an emit that wants an acknowledgement.
+func (b *broadcast) ask(k *socket, l *loop) {
+	if k == nil {
+		l.gw.noAck(b.reply, ackNoSocket)
+		return
+	}
+	id, ok := k.owe(b.reply)
+	if !ok {
+		l.gw.noAck(b.reply, ackTooMany)
+		return
+	}
+	k.deliver(encodePacket(socketio.Packet{
+		Type: socketio.Event, Namespace: k.nsp.name, HasAck: true, AckID: id,
+	}, b.emit.Payload), false)
+}
+
+// deliver sends the packets of one event. Volatile ones are dropped if they would have to wait.
+func (k *socket) deliver(wire []*packet, volatile bool) {
+	s := k.session
+	if volatile && !s.writable() {
+		s.loop.gw.metrics.dropped.Inc()
+		return
+	}
+	s.loop.gw.metrics.delivered.Inc()
+	for _, p := range wire {
+		s.send(p)
+	}
+}
+
+// answered is an acknowledgement that the client asked for, on its way to the socket.
+type answered struct {
+	id      string
+	ackID   string
+	payload backplane.Payload
+}
+
+func (t *answered) run(l *loop) {
+	k := l.sockets[t.id]
+	ackID, err := strconv.ParseUint(t.ackID, 10, 64)
+	if k == nil || k.joining != nil || err != nil {
+		return
+	}
+	for _, p := range encodePacket(socketio.Packet{
+		Type: socketio.Ack, Namespace: k.nsp.name, HasAck: true, AckID: ackID,
+	}, t.payload) {
+		k.session.send(p)
+	}
+}
+
+// encodeEvent encodes an event for all its recipients.
+func encodeEvent(nsp string, payload backplane.Payload) []*packet {
+	return encodePacket(socketio.Packet{Type: socketio.Event, Namespace: nsp}, payload)
+}
+
+// encodePacket encodes a packet with a payload, and its attachments after it. Its type is
+// Event or Ack, and becomes the binary form if there are attachments.
+func encodePacket(p socketio.Packet, payload backplane.Payload) []*packet {
+	p.Payload = payload.JSON
+	if n := len(payload.Attachments); n > 0 {
+		p.Attachments = n
+		p.Type += socketio.BinaryEvent - socketio.Event
+	}
+	wire := make([]*packet, 0, 1+len(payload.Attachments))
+	wire = append(wire, messagePacket(len(p.Payload)+len(p.Namespace)+32, func(dst []byte) []byte {
+		return socketio.AppendPacket(dst, p)
+	}))
+	for _, a := range payload.Attachments {
+		wire = append(wire, binaryPacket(a))
+	}
+	return wire
+}
+
+// messagePacket makes an Engine.IO message of what append encodes.
+func messagePacket(size int, appendPacket func(dst []byte) []byte) *packet {
+	return finishFrame(appendPacket(append(newFrame(size), '4')), ws.OpText)
+}

@@ -1,0 +1,89 @@
+package gateway
+
+// closeKind says what a closing session may still do with its transport.
+type closeKind uint8
+
+const (
+	// closeServer: the server ends it, and what is queued still goes out first.
+	closeServer closeKind = iota
+	// closeBroken: the client is silent, slow or breaks the rules. The transport is told and dropped.
+	closeBroken
+	// closeGone: the transport is gone already.
+	closeGone
+	// closeClient: the client said goodbye by POST.
+	closeClient
+)
+
+// close ends the session: its sockets leave, their workers are told the reason, and the
+// transport is closed as the kind says. Closing a closed session does nothing.
+func (s *session) close(reason string, kind closeKind) {
+	s.loop.assertOwner()
+	if s.state != sessionOpen {
+		return
+	}
+	s.state = sessionClosing
+	s.deadline = 0
+	s.loop.gw.metrics.closed.WithLabelValues(reason).Inc()
+	for len(s.sockets) > 0 {
+		s.sockets[len(s.sockets)-1].remove(reason)
+	}
+	s.parts = nil
+	s.abandonUpgrade()
+	if c := s.conn; c != nil {
+		s.closeWebSocket(c, kind)
+		s.forget()
+		return
+	}
+	s.closePolling(kind)
+}
+
+func (s *session) closeWebSocket(c *conn, kind closeKind) {
+	s.conn, c.session = nil, nil
+	if kind == closeBroken && c.queued > 0 {
+		c.kill() // whoever does not read will not read a close frame either
+		return
+	}
+	c.shut()
+}
+
+// closePolling answers an open GET, or waits for the next to take what is queued.
+func (s *session) closePolling(kind closeKind) {
+	fixed := &s.loop.gw.fixed
+	switch {
+	case kind == closeClient && s.get != nil:
+		s.reply(okText(fixed.noop.payload()))
+	case kind == closeServer && len(s.queue) > 0:
+		if s.get != nil {
+			s.answer()
+		}
+		s.deadline = s.loop.now + closeTimeout
+		s.beat = s.deadline
+		s.schedule()
+		return
+	case kind == closeServer && s.get == nil:
+		s.deadline = s.loop.now + closeTimeout
+		s.beat = s.deadline
+		s.schedule()
+		return
+	case s.get != nil:
+		s.reply(okText(fixed.close.payload()))
+	}
+	s.forget()
+}
+
+// forget removes the last of a session: from now on its id is unknown.
+func (s *session) forget() {
+	if s.state == sessionOpen {
+		s.close(reasonTransportClose, closeGone)
+		return
+	}
+	s.state = sessionClosed
+	s.loop.wheel.stop(&s.timer)
+	if s.loop.sessions[s.key] == s {
+		delete(s.loop.sessions, s.key)
+	}
+	if s.get != nil {
+		s.reply(okText(s.loop.gw.fixed.close.payload()))
+	}
+	s.queue, s.queued = nil, 0
+}

@@ -1,0 +1,275 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unique"
+
+	"go.uber.org/zap"
+
+	"patchbay/backplane"
+	"patchbay/protocol/socketio"
+)
+
+// messageHeadroom is what an envelope may add to a client's payload on the backplane, in bytes: subject, reply
+// subject and headers.
+const messageHeadroom = 16 << 10
+
+// ErrStopping is why a gateway that stops is not ready.
+var ErrStopping = errors.New("gateway: stopping")
+
+// ErrNoBackplane is why a gateway without NATS is not ready.
+var ErrNoBackplane = errors.New("gateway: no connection to NATS")
+
+// Gateway is one running node. Its methods may be called from any goroutine.
+type Gateway struct {
+	options    Options
+	limits     socketio.Limits
+	epoch      uint64 // Unix milliseconds of the start: grows at each
+	secret     []byte
+	maxMessage int    // bytes of a client's packet with its attachments
+	own        string // prefix of the node's own subjects
+	fixed      fixedPackets
+	log        *zap.Logger
+	metrics    *metrics
+
+	backend
+	front
+}
+
+// backend is the side towards the backplane.
+type backend struct {
+	conn     *backplane.Conn
+	interest *backplane.Interest
+	feed     *feed
+	intake   *intake
+}
+
+// front is the side towards the clients, and what ends it.
+type front struct {
+	listener *listener
+	loops    []*loop
+	web      *web
+	bundles  bundles
+	turn     atomic.Uint32 // of nextLoop
+	sealers  sync.Pool
+	ending   chan struct{} // closed to end intake
+	endFeed  chan struct{} // closed to end the feed, after the loops
+	running  sync.WaitGroup
+	stopping atomic.Bool
+	stop     sync.Once
+}
+
+// Open starts a gateway: it connects to NATS, listens, and serves until Stop. ctx bounds the start
+// only. Errors: ErrOptions, and those of NATS and the listener.
+func Open(ctx context.Context, options Options) (*Gateway, error) {
+	options, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	gw := &Gateway{options: options, epoch: uint64(time.Now().UnixMilli()), fixed: newFixedPackets(), log: options.Log}
+	gw.limits.Attachments = options.Limits.Attachments
+	gw.secret = []byte(options.Secret)
+	if options.Secret == "" {
+		gw.log.Warn("no secret given: session ids hold on this gateway alone")
+		gw.secret = make([]byte, 32)
+		if _, err := rand.Read(gw.secret); err != nil {
+			return nil, fmt.Errorf("make a secret: %w", err)
+		}
+	}
+	gw.sealers.New = func() any { return newSealer(gw.secret) }
+	if err := gw.connect(ctx); err != nil {
+		return nil, err
+	}
+	if err := gw.listen(ctx); err != nil {
+		gw.conn.Close()
+		return nil, err
+	}
+	gw.start()
+	gw.log.Info("gateway listens", zap.String("node", options.ID), zap.Uint64("epoch", gw.epoch), zap.Stringer("address", gw.Addr()))
+	return gw, nil
+}
+
+// connect opens the backplane side.
+func (gw *Gateway) connect(ctx context.Context) error {
+	o := gw.options.Backplane
+	o.Name, o.Log, o.Metrics = "gateway "+gw.options.ID, gw.log, gw.options.Metrics
+	conn, err := backplane.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	gw.maxMessage = int(conn.MaxPayload()) - messageHeadroom
+	if gw.options.Engine.MaxPayload > gw.maxMessage {
+		conn.Close()
+		return fmt.Errorf("%w: max-payload %d does not fit into NATS's max_payload %d less %d for the envelope; lower the one or raise the other",
+			ErrOptions, gw.options.Engine.MaxPayload, conn.MaxPayload(), messageHeadroom)
+	}
+	inbox := backplane.NewInbox(conn, 0)
+	gw.backend = backend{
+		conn: conn, interest: backplane.NewInterest(inbox, 0), feed: newFeed(gw),
+		intake: &intake{gw: gw, inbox: inbox, done: make(chan struct{})},
+	}
+	gw.own = conn.Node(gw.options.ID, "", "")
+	for _, subject := range []string{conn.NodeAll(gw.options.ID), conn.SocketsOf(gw.options.ID), conn.Hello()} {
+		if _, err := inbox.Subscribe(subject); err != nil {
+			conn.Close()
+			return err
+		}
+	}
+	return nil
+}
+
+// listen opens the client side.
+func (gw *Gateway) listen(ctx context.Context) error {
+	ln, err := listen(ctx, &gw.options)
+	if err != nil {
+		return err
+	}
+	gw.listener = ln
+	if gw.metrics, err = newMetrics(gw); err != nil {
+		return errors.Join(fmt.Errorf("register metrics: %w", err), ln.close())
+	}
+	ln.full = gw.metrics.refusedConns.Inc
+	for i := range gw.options.Loops {
+		l, err := newLoop(gw, i)
+		if err != nil {
+			return errors.Join(err, ln.close(), gw.closePollers())
+		}
+		gw.loops = append(gw.loops, l)
+	}
+	ln.loops = gw.loops
+	gw.bundles = bundles{dir: gw.options.HTTP.ClientDir, log: gw.log}
+	gw.web = newWeb(gw)
+	gw.loops[0].listenFD = ln.fd
+	if err := gw.loops[0].poll.add(ln.fd, pollRead); err != nil {
+		return errors.Join(err, ln.close(), gw.closePollers())
+	}
+	return nil
+}
+
+func (gw *Gateway) closePollers() error {
+	for _, l := range gw.loops {
+		l.poll.close()
+	}
+	return nil
+}
+
+// start starts the goroutines: one for each loop, intake, the feed, and net/http's.
+func (gw *Gateway) start() {
+	gw.ending, gw.endFeed = make(chan struct{}), make(chan struct{})
+	for _, l := range gw.loops {
+		gw.running.Go(l.run)
+	}
+	gw.running.Go(gw.web.run)
+	gw.running.Go(func() { gw.intake.run(gw.ending) })
+	gw.running.Go(func() { gw.feed.run(gw.endFeed) })
+	gw.feed.beat()
+}
+
+// Addr is the address that the gateway listens on.
+func (gw *Gateway) Addr() net.Addr { return gw.listener.net.Addr() }
+
+// ID is the node's id.
+func (gw *Gateway) ID() string { return gw.options.ID }
+
+// Ready reports whether new clients are welcome; the error says why not.
+func (gw *Gateway) Ready() error {
+	switch {
+	case gw.stopping.Load():
+		return ErrStopping
+	case !gw.conn.Connected():
+		return ErrNoBackplane
+	}
+	return nil
+}
+
+// Stop stops accepting, closes all sessions, tells workers and routers, and waits for every
+// goroutine. What still runs when ctx ends is cut off. A second call waits for the first.
+func (gw *Gateway) Stop(ctx context.Context) error {
+	gw.stop.Do(func() { gw.end(ctx) })
+	return ctx.Err()
+}
+
+func (gw *Gateway) end(ctx context.Context) {
+	gw.stopping.Store(true)
+	closed := make(chan struct{})
+	gw.loops[0].post(stopAccepting{closed})
+	<-closed
+	for _, l := range gw.loops {
+		l.post(stopLoop{reason: reasonServerShutdown})
+	}
+	gw.web.shutdown(ctx)
+	close(gw.ending)
+	<-gw.intake.done
+	gw.waitLoops()
+	close(gw.endFeed)
+	gw.running.Wait()
+	gw.conn.Close()
+	gw.log.Info("gateway stopped", zap.String("node", gw.options.ID))
+}
+
+// waitLoops waits until every loop has ended.
+func (gw *Gateway) waitLoops() {
+	for _, l := range gw.loops {
+		<-l.done
+	}
+}
+
+// owns reports whether a session id is of this node and this start.
+func (gw *Gateway) owns(id sid) bool {
+	return id.node == gw.options.ID && id.epoch == gw.epoch && id.loop < len(gw.loops)
+}
+
+// nextLoop deals new sessions out.
+func (gw *Gateway) nextLoop() *loop {
+	return gw.loops[int(gw.turn.Add(1))%len(gw.loops)]
+}
+
+// allLoops is the set of all loops.
+func (gw *Gateway) allLoops() uint64 { return 1<<len(gw.loops) - 1 }
+
+func (gw *Gateway) borrowSealer() *sealer {
+	if s, ok := gw.sealers.Get().(*sealer); ok {
+		return s
+	}
+	return newSealer(gw.secret)
+}
+
+func (gw *Gateway) returnSealer(s *sealer) { gw.sealers.Put(s) }
+
+// workerName shares one copy of a worker's id between its sockets.
+func (gw *Gateway) workerName(id string) string { return unique.Make(id).Value() }
+
+// publish sends a payload, from a loop.
+func (gw *Gateway) publish(subject, reply string, p backplane.Payload) {
+	if len(p.Attachments) == 0 {
+		gw.countPublish(gw.conn.PublishRequest(subject, reply, p.JSON))
+		return
+	}
+	gw.countPublish(gw.conn.PublishMsg(backplane.EncodePayload(subject, reply, p)))
+}
+
+// toWorker tells a worker something about a socket.
+func (gw *Gateway) toWorker(worker, verb, socket string, data []byte) {
+	gw.countPublish(gw.conn.Publish(gw.conn.Worker(worker, verb, socket), data))
+}
+
+// countPublish counts a message that the backplane did not take. Its connection logs the cause.
+func (gw *Gateway) countPublish(err error) {
+	if err != nil {
+		gw.metrics.failures.Inc()
+	}
+}
+
+// sweepInterest drops subscriptions that have lingered.
+func (gw *Gateway) sweepInterest() {
+	if err := gw.interest.Sweep(time.Now()); err != nil {
+		gw.log.Warn("cannot unsubscribe", zap.Error(err))
+	}
+}

@@ -1,0 +1,337 @@
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"patchbay/protocol/engineio"
+)
+
+// httpIdle is how long a keep-alive connection may be idle between requests.
+const httpIdle = 75 * time.Second
+
+// bodyTimeout is how long a POST's body may take.
+const bodyTimeout = 30 * time.Second
+
+// lendQueue is how many connections may wait for net/http to take them.
+const lendQueue = 1024
+
+// errLent is what Accept returns when the gateway stops.
+var errLent = net.ErrClosed
+
+// web is the net/http side of the public listener: polling, the client bundles, errors, pages. It
+// serves the connections that the loops lend to it.
+type web struct {
+	gw      *Gateway
+	server  *http.Server
+	lent    chan net.Conn
+	stopped chan struct{} // closed when no more are taken
+	stop    sync.Once
+	done    chan struct{} // closed when Serve has returned
+	posting sync.Map      // sessionKey → struct{}: POSTs whose bodies are being read
+	log     *zap.Logger
+}
+
+func newWeb(gw *Gateway) *web {
+	w := &web{
+		gw: gw, lent: make(chan net.Conn, lendQueue), stopped: make(chan struct{}),
+		done: make(chan struct{}), log: gw.log,
+	}
+	w.server = &http.Server{
+		Handler:           w,
+		ReadHeaderTimeout: gw.options.Limits.HeaderTimeout,
+		IdleTimeout:       httpIdle,
+		MaxHeaderBytes:    gw.options.Limits.HeaderBytes,
+		ErrorLog:          zap.NewStdLog(gw.log.Named("http")),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
+	}
+	return w
+}
+
+// connKey is the context key of a request's connection.
+type connKey struct{}
+
+// run serves until shutdown.
+func (w *web) run() {
+	defer close(w.done)
+	if err := w.server.Serve(w); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, errLent) {
+		w.log.Error("http server failed", zap.Error(err))
+	}
+}
+
+// lend gives a connection to net/http, from a loop.
+func (w *web) lend(c *lentConn) {
+	select {
+	case w.lent <- c:
+	default:
+		w.log.Warn("connection dropped: net/http does not keep up")
+		c.Close()
+	}
+}
+
+// returned counts a lent connection that is closed.
+func (w *web) returned(c *lentConn) {
+	if c.closed.CompareAndSwap(false, true) {
+		w.gw.listener.closed()
+	}
+}
+
+// Accept implements net.Listener.
+func (w *web) Accept() (net.Conn, error) {
+	select {
+	case c := <-w.lent:
+		return c, nil
+	case <-w.stopped:
+		return nil, errLent
+	}
+}
+
+// Close implements net.Listener.
+func (w *web) Close() error {
+	w.stop.Do(func() { close(w.stopped) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (w *web) Addr() net.Addr { return w.gw.Addr() }
+
+// shutdown waits for requests to end, and closes what is left when ctx ends.
+func (w *web) shutdown(ctx context.Context) {
+	if err := w.server.Shutdown(ctx); err != nil {
+		w.server.Close()
+	}
+	<-w.done
+	for {
+		select {
+		case c := <-w.lent:
+			c.Close()
+		default:
+			return
+		}
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	gw := w.gw
+	switch {
+	case gw.serves(r.URL.Path):
+		w.engine(rw, r, gw.echoes(r.URL.Path))
+	case strings.HasPrefix(r.URL.Path, gw.options.HTTP.Path):
+		gw.bundles.serve(rw, r, strings.TrimPrefix(r.URL.Path, gw.options.HTTP.Path))
+	case gw.options.Page != nil:
+		gw.options.Page.ServeHTTP(rw, r)
+	default:
+		http.NotFound(rw, r)
+	}
+}
+
+// engine serves an Engine.IO request. The checks come in the reference's order:
+// transport, session id, method, version.
+func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
+	w.gw.cors(rw.Header(), r)
+	if r.Method == http.MethodOptions {
+		preflight(rw, r)
+		return
+	}
+	if isUpgrade(r) {
+		w.upgrade(rw, r, echo)
+		return
+	}
+	query := r.URL.Query()
+	transport := query.Get("transport")
+	switch {
+	case transport != "polling" && transport != "websocket":
+		w.refuse(rw, engineio.UnknownTransport)
+	case query.Get("sid") != "":
+		w.exchange(rw, r, query.Get("sid"), transport)
+	case r.Method != http.MethodGet:
+		w.refuse(rw, engineio.BadHandshakeMethod)
+	case transport == "websocket":
+		w.refuse(rw, engineio.BadRequest)
+	case query.Get("EIO") != strconv.Itoa(engineio.Protocol):
+		w.refuse(rw, engineio.UnsupportedProtocol)
+	default:
+		handshake := encodeHandshake(withHost(r), r.URL, remoteIP(r))
+		w.ask(rw, r, w.gw.nextLoop(), &request{kind: requestOpen, handshake: handshake, echo: echo})
+	}
+}
+
+// exchange serves a GET or POST of a session.
+func (w *web) exchange(rw http.ResponseWriter, r *http.Request, text, transport string) {
+	seal := w.gw.borrowSealer()
+	id, ok := seal.open(text)
+	w.gw.returnSealer(seal)
+	if !ok || !w.gw.owns(id) {
+		w.refuse(rw, engineio.UnknownSID)
+		return
+	}
+	l := w.gw.loops[id.loop]
+	switch {
+	case transport != "polling":
+		w.refuse(rw, engineio.BadRequest)
+	case r.Method == http.MethodGet:
+		w.ask(rw, r, l, &request{kind: requestGet, id: id})
+	case r.Method == http.MethodPost:
+		w.post(rw, r, l, id)
+	default:
+		http.Error(rw, "method not allowed", http.StatusMethodNotAllowed)
+	}
+}
+
+// post reads a POST's body and hands it to the session. A second POST while a body is being read
+// ends the session, and so does a body that breaks off.
+func (w *web) post(rw http.ResponseWriter, r *http.Request, l *loop, id sid) {
+	abort := &request{kind: requestAbort, id: id}
+	if _, busy := w.posting.LoadOrStore(id.key, struct{}{}); busy {
+		l.post(abort)
+		writeResponse(rw, plainFailure())
+		return
+	}
+	defer w.posting.Delete(id.key)
+	if r.Header.Get("Content-Type") == "application/octet-stream" {
+		l.post(abort)
+		writeResponse(rw, plainFailure())
+		return
+	}
+	limit := int64(w.gw.options.Engine.MaxPayload)
+	if r.ContentLength > limit {
+		tooLarge(rw)
+		return
+	}
+	// Not every ResponseWriter has deadlines; ours does.
+	_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(bodyTimeout))
+	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	switch {
+	case err != nil:
+		l.post(abort)
+	case int64(len(body)) > limit:
+		tooLarge(rw)
+	default:
+		w.ask(rw, r, l, &request{kind: requestPost, id: id, body: body})
+	}
+}
+
+// ask has a loop answer a request. A client that goes away meanwhile takes its session with it.
+func (w *web) ask(rw http.ResponseWriter, r *http.Request, l *loop, req *request) {
+	answer := make(chan response, 1)
+	req.respond = func(a response) { answer <- a }
+	if !l.post(req) {
+		w.refuse(rw, engineio.UnknownSID)
+		return
+	}
+	select {
+	case a := <-answer:
+		if a.sid != "" {
+			w.gw.setCookie(rw.Header(), a.sid)
+		}
+		if a.status != http.StatusOK {
+			w.gw.metrics.refusals.WithLabelValues("polling").Inc()
+		}
+		if err := writeResponse(rw, a); err != nil && req.kind == requestGet {
+			l.post(&request{kind: requestAbort, id: req.id})
+		}
+	case <-r.Context().Done():
+		if req.kind == requestGet {
+			l.post(&request{kind: requestAbort, id: req.id, of: req})
+		}
+	}
+}
+
+func (w *web) refuse(rw http.ResponseWriter, code engineio.Code) {
+	w.gw.metrics.refusals.WithLabelValues("polling").Inc()
+	// A client that does not wait for its refusal does not need it.
+	_ = writeResponse(rw, failure(code))
+}
+
+func writeResponse(rw http.ResponseWriter, a response) error {
+	h := rw.Header()
+	h.Set("Content-Type", a.contentType)
+	h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	h.Set("Cache-Control", "no-store")
+	rw.WriteHeader(a.status)
+	if _, err := rw.Write(a.body); err != nil {
+		return err
+	}
+	return http.NewResponseController(rw).Flush()
+}
+
+// tooLarge refuses a POST over maxPayload. The session goes on; the connection, with the rest of the body in it, does not.
+func tooLarge(rw http.ResponseWriter) {
+	rw.Header().Set("Connection", "close")
+	rw.WriteHeader(http.StatusRequestEntityTooLarge)
+}
+
+// upgrade takes a keep-alive connection back for a WebSocket.
+func (w *web) upgrade(rw http.ResponseWriter, r *http.Request, echo bool) {
+	lent, ok := r.Context().Value(connKey{}).(*lentConn)
+	if !ok {
+		w.refuse(rw, engineio.BadRequest)
+		return
+	}
+	up := &upgradeRequest{head: requestHead(r), url: r.URL, echo: echo, address: remoteIP(r)}
+	_, buffered, err := http.NewResponseController(rw).Hijack()
+	if err != nil {
+		w.log.Error("cannot take a connection back", zap.Error(err))
+		return
+	}
+	if up.rest, err = unread(buffered.Reader, lent); err == nil {
+		up.fd, err = lent.reclaim()
+	}
+	if err != nil {
+		w.log.Error("cannot take a connection back", zap.Error(err))
+		lent.Close()
+		return
+	}
+	w.gw.routeUpgrade(nil, up)
+}
+
+// unread is what came after the request and was not consumed.
+func unread(buffered *bufio.Reader, lent *lentConn) ([]byte, error) {
+	rest := make([]byte, buffered.Buffered(), buffered.Buffered()+len(lent.prefix))
+	if _, err := io.ReadFull(buffered, rest); err != nil {
+		return nil, err
+	}
+	return append(rest, lent.prefix...), nil
+}
+
+// requestHead writes a parsed request's head again, for the one place that answers handshakes.
+func requestHead(r *http.Request) []byte {
+	var b bytes.Buffer
+	b.WriteString(r.Method + " " + r.URL.RequestURI() + " HTTP/1.1\r\nHost: " + r.Host + "\r\n")
+	// Writing to memory does not fail.
+	_ = r.Header.Write(&b)
+	b.WriteString("\r\n")
+	return b.Bytes()
+}
+
+func isUpgrade(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+func withHost(r *http.Request) http.Header {
+	h := r.Header.Clone()
+	h.Set("Host", r.Host)
+	return h
+}
+
+func remoteIP(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}

@@ -1,0 +1,123 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+
+	"patchbay/backplane"
+	"patchbay/protocol/engineio"
+	"patchbay/protocol/socketio"
+)
+
+// What a client's packets can do wrong beyond their form. Each closes the session, as
+// in the reference.
+var (
+	errSecondConnect   = errors.New("a second CONNECT to one namespace")
+	errNotConnected    = errors.New("a packet for a namespace that is not joined")
+	errUnexpectedBytes = errors.New("an attachment that no packet announced")
+	errMissingBytes    = errors.New("a packet in place of an attachment")
+	errTooManyBytes    = errors.New("attachments beyond the backplane's message size")
+	errServerPacket    = errors.New("a packet that only servers send")
+)
+
+// assembly is a packet whose attachments are still coming.
+type assembly struct {
+	packet      socketio.Packet // its payload is a copy
+	attachments [][]byte
+	size        int
+}
+
+// message handles an Engine.IO message: a Socket.IO packet, or an attachment.
+// Its data is valid during the call.
+func (s *session) message(p engineio.Packet) {
+	if p.Binary {
+		s.attachment(p.Data)
+		return
+	}
+	if s.parts != nil {
+		s.malformed("socket.io", errMissingBytes)
+		return
+	}
+	packet, err := socketio.Decode(p.Data, &s.loop.gw.limits)
+	if err != nil {
+		s.malformed("socket.io", err)
+		return
+	}
+	if packet.Type.Binary() && packet.Attachments > 0 {
+		if err := socketio.CheckPlaceholders(packet.Payload, packet.Attachments); err != nil {
+			s.malformed("socket.io", err)
+			return
+		}
+		packet.Payload = bytes.Clone(packet.Payload)
+		s.parts = &assembly{packet: packet, size: len(packet.Payload)}
+		return
+	}
+	s.dispatch(packet, nil)
+}
+
+// attachment takes the next attachment of the packet that announced it.
+func (s *session) attachment(data []byte) {
+	a := s.parts
+	if a == nil {
+		s.malformed("socket.io", errUnexpectedBytes)
+		return
+	}
+	a.attachments = append(a.attachments, bytes.Clone(data))
+	if a.size += len(data); a.size > s.loop.gw.maxMessage {
+		s.malformed("socket.io", errTooManyBytes)
+		return
+	}
+	if len(a.attachments) == a.packet.Attachments {
+		s.parts = nil
+		s.dispatch(a.packet, a.attachments)
+	}
+}
+
+// dispatch handles a whole Socket.IO packet (Socket.IO, section "Packet types").
+func (s *session) dispatch(p socketio.Packet, attachments [][]byte) {
+	if p.Type == socketio.Connect {
+		s.connect(p)
+		return
+	}
+	k := s.socketIn(p.Namespace)
+	if k == nil || k.joining != nil {
+		s.malformed("socket.io", errNotConnected)
+		return
+	}
+	payload := backplane.Payload{JSON: p.Payload, Attachments: attachments}
+	switch p.Type {
+	case socketio.Event, socketio.BinaryEvent:
+		k.event(p, payload)
+	case socketio.Ack, socketio.BinaryAck:
+		k.acknowledged(p, payload)
+	case socketio.Disconnect:
+		k.remove(reasonClientLeft)
+	case socketio.Connect, socketio.ConnectError:
+		s.malformed("socket.io", errServerPacket)
+	}
+}
+
+// event passes a client's event to the socket's worker.
+func (k *socket) event(p socketio.Packet, payload backplane.Payload) {
+	if payload.JSON == nil {
+		return // harmless, and nothing to tell
+	}
+	gw := k.session.loop.gw
+	reply := ""
+	if p.HasAck {
+		reply = gw.conn.SocketAck(k.id, strconv.FormatUint(p.AckID, 10))
+	}
+	gw.metrics.events.Inc()
+	gw.publish(gw.conn.Worker(k.worker, "event", k.id), reply, payload)
+}
+
+// socketIn is the session's socket in a namespace, connecting or joined.
+func (s *session) socketIn(nsp string) *socket {
+	for _, k := range s.sockets {
+		if k.nsp.name == nsp {
+			return k
+		}
+	}
+	return nil
+}

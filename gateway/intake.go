@@ -1,0 +1,189 @@
+package gateway
+
+import (
+	"encoding/json"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"patchbay/backplane"
+	"patchbay/protocol/socketio"
+)
+
+// intake is the goroutine that reads all that the backplane sends to this node, in the order in which it
+// came, and posts it to the loops concerned. Since there is one inbox and one reader, what a worker
+// published in order (an acceptance, then an emit) reaches a loop in order.
+type intake struct {
+	gw    *Gateway
+	inbox *backplane.Inbox
+	seen  recent            // ids of emits that come on several subjects
+	names map[string]string // subject token → namespace; as many as there are namespaces here
+	done  chan struct{}
+}
+
+// run reads until the inbox is closed by stop.
+func (in *intake) run(stop <-chan struct{}) {
+	defer close(in.done)
+	for {
+		select {
+		case m := <-in.inbox.C:
+			in.handle(m)
+		case <-stop:
+			return
+		}
+	}
+}
+
+// handle routes one message by its subject.
+func (in *intake) handle(m *backplane.Msg) {
+	conn := in.gw.conn
+	if id, verb, arg, ok := conn.ParseSocket(m.Subject); ok {
+		in.toSocket(m, id, verb, arg)
+		return
+	}
+	if nsp, room, whole, ok := conn.ParseEmit(m.Subject); ok {
+		in.emit(m, target{nsp: nsp, room: room, whole: whole}, in.gw.interest.Shards(m.Subject))
+		return
+	}
+	verb, arg, _ := conn.ParseOwned(m.Subject)
+	switch {
+	case m.Subject == conn.Hello():
+		in.gw.feed.beat()
+	case strings.HasPrefix(m.Subject, in.gw.own):
+		in.own(m, verb, arg)
+	default: // hashed names: the headers tell
+		in.emit(m, target{whole: !strings.Contains(m.Subject, ".room.")}, in.gw.interest.Shards(m.Subject))
+	}
+}
+
+// own handles the node's own subjects.
+func (in *intake) own(m *backplane.Msg, verb, arg string) {
+	switch verb {
+	case "connected":
+		in.connected(m, arg)
+	case "emit":
+		in.emit(m, target{whole: true}, in.gw.allLoops())
+	case "snapshot":
+		in.gw.feed.snapshot(m.Reply)
+	default:
+		in.bad(m, "unknown verb")
+	}
+}
+
+// connected handles the answer to a CONNECT.
+func (in *intake) connected(m *backplane.Msg, id string) {
+	t := &connected{id: id, none: backplane.NoResponders(m)}
+	if !t.none {
+		if err := json.Unmarshal(m.Data, &t.answer); err != nil {
+			in.bad(m, "connected: "+err.Error())
+			return
+		}
+	}
+	if _, shard, ok := backplane.SplitSocketID(id); ok && shard < len(in.gw.loops) {
+		in.gw.loops[shard].post(t)
+	}
+}
+
+// toSocket handles what is addressed to one socket.
+func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
+	_, shard, ok := backplane.SplitSocketID(id)
+	switch verb {
+	case "emit":
+		var shards uint64
+		if node, _, _ := backplane.SplitSocketID(id); ok && node == in.gw.options.ID && shard < len(in.gw.loops) {
+			shards = 1 << shard
+		}
+		// Others may be in a room of that name.
+		in.emit(m, target{room: id, socket: true}, shards|in.gw.interest.Shards(m.Subject))
+	case "control":
+		c := &control{id: id, reply: m.Reply}
+		if err := json.Unmarshal(m.Data, &c.request); err != nil {
+			in.bad(m, "control: "+err.Error())
+			return
+		}
+		if !ok || shard >= len(in.gw.loops) || !in.gw.loops[shard].post(c) {
+			c.answer(in.gw, &backplane.ControlReply{Error: backplane.NoSocket})
+		}
+	case "ack":
+		payload, err := backplane.DecodePayload(m)
+		if err == nil {
+			err = socketio.ValidArray(payload.JSON, &in.gw.limits)
+		}
+		if err != nil {
+			in.bad(m, "ack: "+err.Error())
+			return
+		}
+		if ok && shard < len(in.gw.loops) {
+			in.gw.loops[shard].post(&answered{id: id, ackID: arg, payload: payload})
+		}
+	default:
+		in.bad(m, "unknown verb")
+	}
+}
+
+// emit decodes and checks an emit once, and posts it to the loops that have recipients.
+func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
+	e, err := backplane.DecodeEmit(m)
+	if err == nil {
+		err = socketio.ValidEvent(e.JSON, &in.gw.limits)
+	}
+	if err != nil {
+		in.bad(m, "emit: "+err.Error())
+		if m.Reply != "" {
+			in.gw.noAck(m.Reply, "malformed emit")
+		}
+		return
+	}
+	if e.ID != "" && len(e.Rooms) > 1 && in.seen.add(e.ID) {
+		in.gw.metrics.duplicates.Inc()
+		return
+	}
+	if e.Namespace != "" {
+		to.nsp = e.Namespace
+	}
+	for _, room := range e.Rooms {
+		shards |= in.gw.interest.Shards(in.gw.conn.Room(to.nsp, room))
+	}
+	in.gw.metrics.emits.Inc()
+	b := &broadcast{target: to, emit: e, reply: m.Reply}
+	if !to.socket {
+		b.wire = encodeEvent(to.nsp, e.Payload)
+	}
+	for _, l := range in.gw.loops {
+		if shards&(1<<l.index) != 0 {
+			l.post(b)
+		}
+	}
+}
+
+// bad counts and logs a message that nobody should have sent.
+func (in *intake) bad(m *backplane.Msg, why string) {
+	in.gw.metrics.badMessages.Inc()
+	in.gw.log.Warn("bad message on the backplane", zap.String("subject", m.Subject), zap.String("why", why))
+}
+
+// recentSize is how many ids of multi-room emits are remembered. Copies of one emit come
+// close together: they leave one publisher one after another.
+const recentSize = 4096
+
+// recent is a set of the last ids seen.
+type recent struct {
+	set  map[string]struct{}
+	ring [recentSize]string
+	next int
+}
+
+// add notes an id, and reports whether it was there already.
+func (r *recent) add(id string) bool {
+	if r.set == nil {
+		r.set = make(map[string]struct{}, recentSize)
+	}
+	if _, ok := r.set[id]; ok {
+		return true
+	}
+	delete(r.set, r.ring[r.next])
+	r.ring[r.next] = id
+	r.next = (r.next + 1) % recentSize
+	r.set[id] = struct{}{}
+	return false
+}

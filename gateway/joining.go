@@ -1,0 +1,163 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"go.uber.org/zap"
+
+	"patchbay/backplane"
+	"patchbay/protocol/socketio"
+)
+
+// joinRetry is the time between attempts to find a router or worker for a CONNECT that had no receiver.
+const joinRetry = 200 * time.Millisecond
+
+// joining is a CONNECT that is being decided.
+type joining struct {
+	request []byte        // a backplane.Connect, encoded
+	giveUp  time.Duration // when the client is told that nobody answered
+	retry   time.Duration // when to ask again; 0 while an answer may come
+}
+
+func (j *joining) next() time.Duration {
+	if j.retry != 0 {
+		return min(j.retry, j.giveUp)
+	}
+	return j.giveUp
+}
+
+// connect handles CONNECT (Socket.IO, section "Connection to a namespace").
+func (s *session) connect(p socketio.Packet) {
+	if s.socketIn(p.Namespace) != nil {
+		s.malformed("socket.io", errSecondConnect)
+		return
+	}
+	gw := s.loop.gw
+	if len(s.sockets) >= gw.options.Limits.Namespaces {
+		s.refuse(p.Namespace, &backplane.ConnectError{
+			Message: "too many namespaces", Data: json.RawMessage(`{"code":"E_TOO_MANY_NAMESPACES","retry":false}`),
+		})
+		return
+	}
+	k := &socket{
+		id:      backplane.NewSocketID(gw.options.ID, s.loop.index),
+		session: s, nsp: s.loop.enter(p.Namespace), auth: bytes.Clone(p.Payload),
+	}
+	request, err := json.Marshal(backplane.Connect{
+		Socket: k.id, Namespace: p.Namespace, Node: gw.options.ID, Epoch: gw.epoch,
+		Handshake: s.handshake, Auth: k.auth,
+	})
+	if err != nil { // the payload was checked by the decoder
+		panic("gateway: a CONNECT that is not JSON: " + err.Error())
+	}
+	k.joining = &joining{request: request, giveUp: s.loop.now + gw.options.Engine.AdmitTimeout}
+	s.sockets = append(s.sockets, k)
+	s.loop.sockets[k.id] = k
+	k.ask()
+	s.schedule()
+}
+
+// ask sends the CONNECT to a router. The answer comes to intake, on our `connected` subject.
+func (k *socket) ask() {
+	gw := k.session.loop.gw
+	k.joining.retry = 0
+	m := &backplane.Msg{
+		Subject: gw.conn.Connect(k.nsp.name),
+		Reply:   gw.conn.Node(gw.options.ID, "connected", k.id),
+		Data:    k.joining.request,
+	}
+	if backplane.Hashed(backplane.Token(k.nsp.name)) {
+		m.Header = map[string][]string{backplane.HeaderNamespace: {k.nsp.name}}
+	}
+	if err := gw.conn.PublishMsg(m); err != nil {
+		k.joining.retry = k.session.loop.now + joinRetry
+	}
+}
+
+// retryJoins asks again for the CONNECTs that had no receiver, and refuses those that waited too long.
+func (s *session) retryJoins(now time.Duration) {
+	for i := 0; i < len(s.sockets); i++ {
+		k := s.sockets[i]
+		switch {
+		case k.joining == nil:
+		case now >= k.joining.giveUp:
+			s.loop.gw.metrics.connects.WithLabelValues("timeout").Inc()
+			k.remove("")
+			s.refuse(k.nsp.name, &backplane.ConnectError{
+				Message: "server unavailable", Data: json.RawMessage(`{"code":"E_UNAVAILABLE","retry":true}`),
+			})
+			i--
+		case k.joining.retry != 0 && now >= k.joining.retry:
+			k.ask()
+		}
+	}
+}
+
+// connected is an answer to a CONNECT, on its way to the loop of the socket.
+type connected struct {
+	id     string
+	answer backplane.Connected
+	none   bool // nobody was there to answer
+}
+
+func (t *connected) run(l *loop) {
+	k := l.sockets[t.id]
+	switch {
+	case k == nil || k.joining == nil:
+		if t.answer.Worker != "" && t.answer.Error == nil && k == nil {
+			l.gw.toWorker(t.answer.Worker, "disconnect", t.id, []byte(reasonTransportClose))
+		}
+	case t.none:
+		k.joining.retry = l.now + joinRetry
+		k.session.schedule()
+	case t.answer.Error != nil:
+		l.gw.metrics.connects.WithLabelValues("refused").Inc()
+		k.remove("")
+		k.session.refuse(k.nsp.name, t.answer.Error)
+	default:
+		k.accept(&t.answer)
+	}
+}
+
+// accept completes a CONNECT: from here on the socket is a member, has a home, and is public.
+func (k *socket) accept(answer *backplane.Connected) {
+	s, gw := k.session, k.session.loop.gw
+	if err := k.nsp.add(k); err != nil {
+		k.subscriptionFailed(err)
+		return
+	}
+	k.joining = nil
+	k.worker = gw.workerName(answer.Worker)
+	k.data = bytes.Clone(answer.Data)
+	gw.metrics.sockets.Inc()
+	for _, name := range answer.Rooms {
+		if _, err := k.join(name); err != nil {
+			k.subscriptionFailed(err)
+			return
+		}
+	}
+	s.flags |= flagJoined
+	s.deadline = 0
+	gw.metrics.connects.WithLabelValues("accepted").Inc()
+	gw.feed.add(k.added())
+	s.sendText(func(dst []byte) []byte { return socketio.AppendConnect(dst, k.nsp.name, k.id, "") })
+	s.schedule()
+}
+
+// subscriptionFailed ends a session that could not hear its rooms: the NATS connection is closed for good.
+func (k *socket) subscriptionFailed(err error) {
+	k.session.loop.gw.log.Error("cannot subscribe for a socket", zap.String("socket", k.id), zap.Error(err))
+	k.session.close(reasonTransportError, closeServer)
+}
+
+// refuse sends CONNECT_ERROR. It does not stop the connect timeout.
+func (s *session) refuse(nsp string, e *backplane.ConnectError) {
+	s.sendText(func(dst []byte) []byte { return socketio.AppendConnectError(dst, nsp, e.Message, e.Data) })
+}
+
+// sendText sends a Socket.IO packet, which append encodes.
+func (s *session) sendText(appendPacket func(dst []byte) []byte) {
+	s.send(messagePacket(64, appendPacket))
+}

@@ -1,0 +1,207 @@
+package gateway
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+// bufferSize is a loop's scratch buffer: one read takes at most this, and one write
+// gathers at most this from a conn's queue.
+const bufferSize = 64 << 10
+
+// loop is one goroutine and one epoll instance. It owns its conns, their sessions and
+// sockets, and its share of each room; nothing else touches them.
+//
+// A turn waits, reads what is readable, runs the tasks of its mailbox, fires
+// timers, and only then writes: each conn with something to send is written once per turn, so under
+// load many messages leave in one system call. Closed conns keep their descriptors until
+// the end of the turn, so a descriptor means one conn throughout a turn.
+type loop struct {
+	gw       *Gateway
+	index    int
+	poll     *poller
+	box      mailbox
+	wheel    *wheel
+	start    time.Time
+	listenFD int           // the listening socket, on the loop that accepts; -1 on the others
+	now      time.Duration // of this turn, since start
+	buf      []byte        // scratch: reads in the first half of a turn, writes in the second
+	owned
+	pending turn
+	frames  frameReader
+	seal    *sealer
+	over    bool          // set by the task that ends the loop
+	done    chan struct{} // closed when the goroutine returns
+}
+
+// owned finds what a loop owns.
+type owned struct {
+	conns      []*conn // by descriptor
+	sessions   map[sessionKey]*session
+	sockets    map[string]*socket    // by socket id, connecting ones included
+	namespaces map[string]*namespace // those with a socket here
+}
+
+// turn is what a turn leaves for its end.
+type turn struct {
+	dirty  []*conn    // have something to write
+	polls  []*session // have a GET to answer
+	dead   []*conn    // to be closed
+	spare  [][][]byte // empty queues for conns to use again
+	mark   uint32     // of the last union of rooms that was resolved
+	chosen []*socket  // scratch of that union
+}
+
+func newLoop(gw *Gateway, index int) (*loop, error) {
+	poll, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	return &loop{
+		gw: gw, index: index, poll: poll, wheel: newWheel(), start: time.Now(), listenFD: -1,
+		buf:  make([]byte, bufferSize),
+		seal: newSealer(gw.secret),
+		done: make(chan struct{}),
+		owned: owned{
+			sessions:   map[sessionKey]*session{},
+			sockets:    map[string]*socket{},
+			namespaces: map[string]*namespace{},
+		},
+	}, nil
+}
+
+// post hands a task to the loop, from any goroutine. It returns false when the loop has ended.
+func (l *loop) post(t task) bool {
+	wake, ok := l.box.post(t)
+	if wake {
+		l.poll.wake()
+	}
+	return ok
+}
+
+// run is the loop's goroutine. It returns after a stopLoop task.
+func (l *loop) run() {
+	defer close(l.done)
+	l.claimOwnership()
+	var tasks []task
+	for !l.over {
+		timeout := time.Duration(0)
+		if l.box.sleep() {
+			timeout = l.wheel.wait(time.Since(l.start))
+		}
+		ready, err := l.poll.wait(timeout)
+		if err != nil {
+			l.gw.log.Error("poller failed", zap.Int("loop", l.index), zap.Error(err))
+			continue
+		}
+		l.now = time.Since(l.start)
+		for i := range ready {
+			l.ready(int(ready[i].Fd), ready[i].Events)
+		}
+		tasks = l.box.take(tasks)
+		for _, t := range tasks {
+			t.run(l)
+		}
+		l.wheel.advance(l.now)
+		l.endTurn()
+	}
+	l.finish()
+}
+
+// ready serves one descriptor's events.
+func (l *loop) ready(fd int, events uint32) {
+	if fd == l.listenFD {
+		l.gw.listener.accept(l)
+		return
+	}
+	c := l.conns[fd]
+	if c == nil || c.state == connDead {
+		return
+	}
+	if events&pollWrite != 0 {
+		c.blocked = false
+		l.setDirty(c)
+	}
+	if events&(pollRead|pollGone) != 0 {
+		c.readable()
+	}
+}
+
+// endTurn answers polls, writes and closes.
+func (l *loop) endTurn() {
+	for i, s := range l.pending.polls {
+		s.answer()
+		l.pending.polls[i] = nil
+	}
+	l.pending.polls = l.pending.polls[:0]
+	for i, c := range l.pending.dirty {
+		c.dirty = false
+		c.flush()
+		l.pending.dirty[i] = nil
+	}
+	l.pending.dirty = l.pending.dirty[:0]
+	for i, c := range l.pending.dead {
+		l.conns[c.fd] = nil
+		if !c.released {
+			unix.Close(int(c.fd))
+			l.gw.listener.closed()
+		}
+		l.pending.dead[i] = nil
+	}
+	l.pending.dead = l.pending.dead[:0]
+}
+
+// attach registers a descriptor as a conn of this loop.
+func (l *loop) attach(fd int, state connState) (*conn, error) {
+	if err := l.poll.add(fd, pollRead); err != nil {
+		return nil, err
+	}
+	for len(l.conns) <= fd {
+		l.conns = append(l.conns, make([]*conn, max(64, fd+1-len(l.conns)))...)
+	}
+	c := &conn{loop: l, fd: int32(fd), state: state}
+	l.conns[fd] = c
+	return c, nil
+}
+
+func (l *loop) setDirty(c *conn) {
+	if !c.dirty {
+		c.dirty = true
+		l.pending.dirty = append(l.pending.dirty, c)
+	}
+}
+
+// stopLoop ends a loop: its sessions are closed, what they still have to send is
+// written as far as the kernel takes it, and the goroutine returns.
+type stopLoop struct{ reason string }
+
+func (t stopLoop) run(l *loop) {
+	for _, s := range l.sessions {
+		s.close(t.reason, closeServer)
+	}
+	l.over = true
+}
+
+// finish closes all that is left after the last turn.
+func (l *loop) finish() {
+	for _, t := range l.box.close() {
+		if c, ok := t.(canceller); ok {
+			c.cancel()
+		}
+	}
+	for _, s := range l.sessions {
+		s.forget()
+	}
+	for _, c := range l.conns {
+		if c != nil {
+			c.kill()
+		}
+	}
+	l.endTurn()
+	l.poll.close()
+}
+
+// canceller is a task that holds something to be released when its loop will not run it.
+type canceller interface{ cancel() }

@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"patchbay/backplane"
+	"patchbay/protocol/engineio"
+	"patchbay/protocol/socketio"
+)
+
+// ErrOptions reports options that cannot work together.
+var ErrOptions = errors.New("gateway: invalid options")
+
+// Options configures a gateway. The zero value works, for a gateway alone on its machine.
+type Options struct {
+	Backplane backplane.Options `embed:""`
+	Engine    EngineOptions     `embed:""`
+	HTTP      HTTPOptions       `embed:""`
+	Limits    Limits            `embed:""`
+
+	ID     string `name:"node" help:"Node id, lower-case letters and digits; random if empty."`
+	Listen string `name:"listen" default:":8080" help:"Public address to listen on."`
+	Secret string `name:"secret" help:"Cluster secret that authenticates session ids; the same on every gateway. Random if empty, which only a gateway alone can use."`
+	Loops  int    `name:"loops" default:"0" help:"Epoll loops; 0 means one per CPU, at most 64."`
+
+	// Log defaults to none.
+	Log *zap.Logger `kong:"-"`
+	// Metrics, if set, is where metrics are registered.
+	Metrics prometheus.Registerer `kong:"-"`
+	// Page, if set, serves the requests outside the Socket.IO path.
+	Page http.Handler `kong:"-"`
+}
+
+// EngineOptions are Engine.IO's and Socket.IO's own settings, with their defaults.
+type EngineOptions struct {
+	PingInterval   time.Duration `name:"ping-interval" default:"25s" help:"Time from a pong, or the handshake, to the next ping."`
+	PingTimeout    time.Duration `name:"ping-timeout" default:"20s" help:"How long a client may take to answer a ping."`
+	ConnectTimeout time.Duration `name:"connect-timeout" default:"45s" help:"How long a session may go without joining a namespace."`
+	UpgradeTimeout time.Duration `name:"upgrade-timeout" default:"10s" help:"How long an upgrade to WebSocket may take."`
+	AdmitTimeout   time.Duration `name:"admit-timeout" default:"10s" help:"How long a CONNECT may wait for a router and a worker before it is refused."`
+	MaxPayload     int           `name:"max-payload" default:"1000000" help:"Largest polling payload or WebSocket message from a client, in bytes."`
+	Echo           bool          `name:"engine-echo" help:"Also serve /engine.io/: bare Engine.IO that sends every message back, for conformance tests."`
+}
+
+// HTTPOptions are the public listener's.
+type HTTPOptions struct {
+	Path       string `name:"path" default:"/socket.io/" help:"Path of the Socket.IO endpoint."`
+	CORSOrigin string `name:"cors-origin" help:"Origin that browsers may connect from, or *; empty sends no CORS headers."`
+	Cookie     string `name:"cookie" help:"Name of a cookie that carries the session id; empty sends none."`
+	ClientDir  string `name:"client-dir" default:"node_modules/socket.io-client/dist" help:"Directory of the client bundles to serve; where npm installs socket.io-client."`
+}
+
+// Limits bound what clients can make the gateway hold or do.
+type Limits struct {
+	// QueueBytes stops a client that reads slowly, or not at all, from filling memory:
+	// past it the session is closed as a slow consumer.
+	QueueBytes int `name:"max-queue-bytes" default:"16777216" help:"Bytes that a session may have waiting to be sent; past them it is closed as a slow consumer."`
+	// Conns leaves descriptors for NATS, logs and the listener itself.
+	Conns int `name:"max-conns" default:"0" help:"Open connections; 0 means nine tenths of the descriptor limit."`
+	// Namespaces stops one session from opening sockets without end.
+	Namespaces int `name:"max-namespaces" default:"100" help:"Namespaces that one session may be in."`
+	// HeaderBytes stops a request whose headers never end.
+	HeaderBytes int `name:"max-header-bytes" default:"16384" help:"Size of a request's headers."`
+	// HeaderTimeout stops clients that open connections and send slowly (slowloris).
+	HeaderTimeout time.Duration `name:"header-timeout" default:"10s" help:"How long a connection may take to send a request's headers."`
+	// Attachments stops a packet that announces more parts than anyone needs.
+	Attachments int `name:"max-attachments" default:"10" help:"Attachments of one Socket.IO packet."`
+	// PendingAcks bounds the acknowledgements that one socket may owe to applications.
+	PendingAcks int `name:"max-pending-acks" default:"10000" help:"Acknowledgements that one socket may owe; emits that ask for more fail."`
+}
+
+// DefaultPath is Socket.IO's.
+const DefaultPath = "/socket.io/"
+
+// echoPath is where EngineOptions.Echo serves.
+const echoPath = "/engine.io/"
+
+// withDefaults returns the options with every zero replaced by its default.
+func (o Options) withDefaults() (Options, error) {
+	setDefault(&o.ID, backplane.NewID('g'))
+	setDefault(&o.Listen, ":8080")
+	setDefault(&o.Loops, min(runtime.GOMAXPROCS(0), backplane.MaxShards))
+	setDefault(&o.Engine.PingInterval, engineio.DefaultPingInterval)
+	setDefault(&o.Engine.PingTimeout, engineio.DefaultPingTimeout)
+	setDefault(&o.Engine.ConnectTimeout, 45*time.Second)
+	setDefault(&o.Engine.UpgradeTimeout, 10*time.Second)
+	setDefault(&o.Engine.AdmitTimeout, 10*time.Second)
+	setDefault(&o.Engine.MaxPayload, engineio.DefaultMaxPayload)
+	setDefault(&o.HTTP.Path, DefaultPath)
+	setDefault(&o.HTTP.ClientDir, "node_modules/socket.io-client/dist")
+	setDefault(&o.Limits.QueueBytes, 16<<20)
+	setDefault(&o.Limits.Namespaces, 100)
+	setDefault(&o.Limits.HeaderBytes, 16<<10)
+	setDefault(&o.Limits.HeaderTimeout, 10*time.Second)
+	setDefault(&o.Limits.Attachments, socketio.DefaultAttachments)
+	setDefault(&o.Limits.PendingAcks, 10_000)
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Limits.Conns == 0 {
+		o.Limits.Conns = descriptorLimit() * 9 / 10
+	}
+	return o, o.check()
+}
+
+func (o *Options) check() error {
+	switch {
+	case !backplane.ValidID(o.ID):
+		return fmt.Errorf("%w: node id %q is not 1 to %d lower-case letters and digits", ErrOptions, o.ID, backplane.MaxNodeID)
+	case o.Loops < 1 || o.Loops > backplane.MaxShards:
+		return fmt.Errorf("%w: %d loops; 1 to %d can be", ErrOptions, o.Loops, backplane.MaxShards)
+	case len(o.HTTP.Path) < 2 || o.HTTP.Path[0] != '/':
+		return fmt.Errorf("%w: path %q does not begin with a slash", ErrOptions, o.HTTP.Path)
+	}
+	return nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

@@ -1,0 +1,171 @@
+package gateway
+
+import (
+	"net/http"
+
+	"patchbay/protocol/engineio"
+)
+
+// requestKind is what a polling request wants.
+type requestKind uint8
+
+const (
+	requestOpen  requestKind = iota // a handshake
+	requestGet                      // the next packets
+	requestPost                     // packets from the client
+	requestAbort                    // the client went away from a GET, or in the middle of a POST
+)
+
+// request is a polling request on its way to the loop of its session. The loop calls
+// respond exactly once, on its goroutine, unless the request is a requestAbort; respond must not block.
+type request struct {
+	kind      requestKind
+	id        sid
+	body      []byte
+	handshake []byte // of a requestOpen
+	echo      bool   // of a requestOpen: bare Engine.IO
+	of        *request
+	respond   func(response)
+}
+
+// response is the answer to a polling request.
+type response struct {
+	status      int
+	contentType string
+	body        []byte
+	sid         string // of a new session, for the cookie
+}
+
+const (
+	textPlain = "text/plain; charset=UTF-8"
+	textHTML  = "text/html"
+)
+
+func okText(body []byte) response {
+	return response{status: http.StatusOK, contentType: textPlain, body: body}
+}
+
+func failure(code engineio.Code) response {
+	return response{status: code.Status(), contentType: "application/json", body: engineio.AppendError(nil, code)}
+}
+
+// plainFailure is what the reference answers when a transport fails: no body.
+func plainFailure() response {
+	return response{status: http.StatusBadRequest, contentType: textHTML}
+}
+
+// run implements task.
+func (r *request) run(l *loop) {
+	if r.kind == requestOpen {
+		l.openPolling(r)
+		return
+	}
+	s := l.session(r.id)
+	switch {
+	case r.kind == requestAbort:
+		if s != nil && (r.of == nil || s.get == r.of) {
+			s.get = nil
+			s.close(reasonTransportClose, closeGone)
+		}
+	case s == nil || s.state == sessionClosed:
+		r.respond(failure(engineio.UnknownSID))
+	case s.conn != nil:
+		r.respond(failure(engineio.BadRequest))
+	case r.kind == requestGet:
+		s.poll(r)
+	case r.kind == requestPost:
+		s.post(r)
+	}
+}
+
+// cancel implements canceller.
+func (r *request) cancel() {
+	if r.kind != requestAbort {
+		r.respond(failure(engineio.UnknownSID))
+	}
+}
+
+// openPolling makes a session whose first transport is polling. The response to the handshake is its
+// first packet.
+func (l *loop) openPolling(r *request) {
+	key, sid := l.newSID()
+	s := l.newSession(key, r.handshake, r.echo)
+	l.gw.metrics.opened.WithLabelValues("polling").Inc()
+	s.get = &request{kind: requestGet, respond: func(answer response) {
+		answer.sid = sid
+		r.respond(answer)
+	}}
+	s.start(sid)
+}
+
+// poll takes a GET: it stays open until there is something to send. A second one ends the session.
+func (s *session) poll(r *request) {
+	if s.get != nil {
+		s.close(reasonTransportError, closeBroken)
+		r.respond(plainFailure())
+		return
+	}
+	s.get = r
+	if s.state == sessionClosing && len(s.queue) == 0 {
+		fixed := &s.loop.gw.fixed
+		s.reply(okText(fixed.close.appendPoll(fixed.noop.appendPoll(nil))))
+		s.forget()
+		return
+	}
+	if len(s.queue) > 0 {
+		s.answerSoon()
+		return
+	}
+	if up := s.upgrade; up != nil && up.noopAt != 0 {
+		up.noopAt = max(up.noopAt, s.loop.now+noopDelay)
+		s.schedule()
+	}
+}
+
+// answerSoon has the open GET answered at the end of the turn, with all that is queued by then.
+func (s *session) answerSoon() {
+	if s.get != nil && s.flags&flagAnswering == 0 {
+		s.flags |= flagAnswering
+		s.loop.pending.polls = append(s.loop.pending.polls, s)
+	}
+}
+
+// answer gives the open GET what is queued.
+func (s *session) answer() {
+	s.flags &^= flagAnswering
+	if s.get == nil || len(s.queue) == 0 {
+		return
+	}
+	body := make([]byte, 0, s.queued+len(s.queue))
+	for _, p := range s.queue {
+		body = p.appendPoll(body)
+	}
+	s.queue, s.queued = nil, 0
+	s.reply(okText(body))
+}
+
+// reply answers the open GET.
+func (s *session) reply(r response) {
+	get := s.get
+	s.get = nil
+	get.respond(r)
+}
+
+// post takes the packets of a POST (Engine.IO, section "HTTP long-polling").
+func (s *session) post(r *request) {
+	for p, err := range engineio.Packets(r.body) {
+		if err != nil {
+			// The reference answers ok, too, and drops the session.
+			s.malformed("polling", err)
+			break
+		}
+		if p.Type == engineio.Close {
+			s.close(reasonTransportClose, closeClient)
+			break
+		}
+		if s.packet(p); s.state != sessionOpen {
+			break
+		}
+	}
+	r.respond(response{status: http.StatusOK, contentType: textHTML, body: []byte("ok")})
+}

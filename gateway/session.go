@@ -1,0 +1,272 @@
+package gateway
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"patchbay/protocol/engineio"
+)
+
+// The reasons for which a socket is gone, as Socket.IO names them to applications.
+const (
+	reasonTransportClose  = "transport close"
+	reasonTransportError  = "transport error"
+	reasonPingTimeout     = "ping timeout"
+	reasonForcedClose     = "forced close"
+	reasonServerShutdown  = "server shutting down"
+	reasonClientLeft      = "client namespace disconnect"
+	reasonServerLeft      = "server namespace disconnect"
+	reasonSlowConsumer    = "slow consumer" // ours: the reference would queue without bound
+	reasonConnectTimedOut = "connect timeout"
+)
+
+// closeTimeout is how long a polling session that the server has closed waits for the GETs that
+// take the rest of its packets.
+const closeTimeout = 30 * time.Second
+
+// sessionState is where a session is in its life.
+type sessionState uint8
+
+const (
+	sessionOpen    sessionState = iota
+	sessionClosing              // closed by the server; polling still fetches what is queued
+	sessionClosed
+)
+
+// session is one Engine.IO connection. Owned by its loop.
+type session struct {
+	loop      *loop
+	conn      *conn    // the WebSocket; nil while polling
+	get       *request // the open GET
+	queue     []*packet
+	queued    int // bytes in queue
+	sockets   []*socket
+	parts     *assembly // a packet whose attachments are still coming
+	upgrade   *upgrade
+	handshake []byte // a backplane.Handshake, encoded
+	timer     timer
+	beat      time.Duration // when the next ping is due, or the pong
+	deadline  time.Duration // to join a namespace, or to fetch the rest when closing; 0 for none
+	key       sessionKey
+	flags     sessionFlags
+	state     sessionState
+}
+
+// sessionFlags are a session's small facts.
+type sessionFlags uint8
+
+const (
+	flagPinged    sessionFlags = 1 << iota // a ping is out, beat is the pong's deadline
+	flagEcho                               // bare Engine.IO, messages go back
+	flagAnswering                          // in the loop's list of GETs to answer
+	flagJoined                             // has been in a namespace
+)
+
+// newSID makes an id for a new session of this loop.
+func (l *loop) newSID() (sessionKey, string) {
+	return l.seal.seal(l.index, l.gw.epoch, l.gw.options.ID)
+}
+
+// newSession adds a session.
+func (l *loop) newSession(key sessionKey, handshake []byte, echo bool) *session {
+	s := &session{loop: l, key: key, handshake: handshake}
+	if echo {
+		s.flags |= flagEcho
+	} else {
+		s.deadline = l.now + l.gw.options.Engine.ConnectTimeout
+	}
+	s.beat = l.now + l.gw.options.Engine.PingInterval
+	l.sessions[key] = s
+	s.schedule()
+	return s
+}
+
+// session returns a session by its id; nil when there is none, or it is not ours.
+func (l *loop) session(id sid) *session {
+	if !l.gw.owns(id) || id.loop != l.index {
+		return nil
+	}
+	return l.sessions[id.key]
+}
+
+// start sends the handshake (Engine.IO, section "Handshake").
+func (s *session) start(sid string) {
+	o := &s.loop.gw.options.Engine
+	open := engineio.Open{SID: sid, PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, MaxPayload: o.MaxPayload}
+	if s.conn == nil {
+		open.Upgrades = []string{"websocket"}
+	}
+	s.send(textPacket(string(engineio.AppendOpen(nil, open))))
+}
+
+// transport is the name of the transport now.
+func (s *session) transport() string {
+	if s.conn != nil {
+		return "websocket"
+	}
+	return "polling"
+}
+
+// send queues a packet for the end of the turn. It is shared: nobody may change it.
+func (s *session) send(p *packet) {
+	s.loop.assertOwner()
+	if s.state != sessionOpen {
+		return
+	}
+	queued := 0
+	if s.conn != nil {
+		s.conn.send(p.frame)
+		queued = s.conn.queued
+	} else {
+		s.queue = append(s.queue, p)
+		s.queued += len(p.frame)
+		queued = s.queued
+		s.answerSoon()
+	}
+	if queued > s.loop.gw.options.Limits.QueueBytes {
+		s.loop.gw.log.Warn("slow consumer closed", zap.Int("queued", queued), zap.String("transport", s.transport()))
+		s.close(reasonSlowConsumer, closeBroken)
+	}
+}
+
+// writable reports whether what is sent now leaves at once: the rule by which volatile
+// messages are kept or dropped.
+func (s *session) writable() bool {
+	if s.conn != nil {
+		return s.conn.queued == 0
+	}
+	return s.get != nil && len(s.queue) == 0
+}
+
+// webSocketMessage takes one WebSocket message. data is valid during the call.
+func (s *session) webSocketMessage(c *conn, data []byte, binary bool) {
+	if s.conn != c {
+		s.probeMessage(c, data, binary)
+		return
+	}
+	p, err := engineio.DecodePacket(data, binary)
+	if err != nil {
+		s.malformed("engine.io", err)
+		return
+	}
+	if p.Type != engineio.Close { // over WebSocket the reference ignores it
+		s.packet(p)
+	}
+}
+
+// packet handles an Engine.IO packet from the client (Engine.IO, section "Packet types").
+func (s *session) packet(p engineio.Packet) {
+	switch p.Type {
+	case engineio.Message:
+		s.loop.gw.metrics.received.Inc()
+		if s.flags&flagEcho != 0 {
+			s.echo(p)
+			return
+		}
+		s.message(p)
+	case engineio.Pong:
+		s.flags &^= flagPinged
+		s.beat = s.loop.now + s.loop.gw.options.Engine.PingInterval
+		s.schedule()
+	case engineio.Ping: // the server pings
+		s.close(reasonTransportError, closeBroken)
+	default: // open, upgrade and noop mean nothing here
+	}
+}
+
+// echo sends a message back, for the conformance tests of bare Engine.IO.
+func (s *session) echo(p engineio.Packet) {
+	if p.Binary {
+		s.send(binaryPacket(p.Data))
+		return
+	}
+	s.send(textPacket("4" + string(p.Data)))
+}
+
+// malformed closes a session whose client sent something that is no packet.
+func (s *session) malformed(what string, err error) {
+	s.loop.gw.metrics.badPackets.WithLabelValues(what).Inc()
+	s.loop.gw.log.Debug("bad packet", zap.String("kind", what), zap.Error(err))
+	s.close(reasonForcedClose, closeServer)
+}
+
+// connLost is called when the session's WebSocket, or the one that probes, is gone.
+func (s *session) connLost(c *conn, reason string) {
+	if s.conn == c {
+		s.close(reason, closeGone)
+		return
+	}
+	if s.upgrade != nil && s.upgrade.conn == c {
+		s.upgrade = nil
+		s.schedule()
+	}
+}
+
+// schedule arms the timer for the first of the session's deadlines.
+func (s *session) schedule() {
+	if s.state == sessionClosed {
+		s.loop.wheel.stop(&s.timer)
+		return
+	}
+	next := s.beat
+	if s.deadline != 0 {
+		next = min(next, s.deadline)
+	}
+	if up := s.upgrade; up != nil {
+		next = min(next, up.giveUp)
+		if up.noopAt != 0 && s.get != nil {
+			next = min(next, up.noopAt)
+		}
+	}
+	for _, k := range s.sockets {
+		if k.joining != nil {
+			next = min(next, k.joining.next())
+		}
+	}
+	s.loop.wheel.set(&s.timer, next, s)
+}
+
+// expire implements expirer: one of the deadlines has come.
+func (s *session) expire(now time.Duration) {
+	if s.deadline != 0 && now >= s.deadline {
+		if s.state == sessionClosing {
+			s.forget()
+			return
+		}
+		s.loop.gw.metrics.connectTimeouts.Inc()
+		s.close(reasonConnectTimedOut, closeServer)
+		return
+	}
+	if now >= s.beat && !s.heartbeat(now) {
+		return
+	}
+	if up := s.upgrade; up != nil {
+		if now >= up.giveUp {
+			s.abandonUpgrade()
+		} else if up.noopAt != 0 && now >= up.noopAt && s.get != nil {
+			s.reply(okText(s.loop.gw.fixed.noop.payload()))
+		}
+	}
+	s.retryJoins(now)
+	if s.state != sessionClosed {
+		s.schedule()
+	}
+}
+
+// heartbeat sends the ping that is due, or ends the session whose pong is overdue. It reports whether the session
+// lives (Engine.IO, section "Heartbeat").
+func (s *session) heartbeat(now time.Duration) bool {
+	if s.state == sessionClosing {
+		s.beat = s.deadline
+		return true
+	}
+	if s.flags&flagPinged != 0 {
+		s.close(reasonPingTimeout, closeBroken)
+		return false
+	}
+	s.flags |= flagPinged
+	s.beat = now + s.loop.gw.options.Engine.PingTimeout
+	s.send(s.loop.gw.fixed.ping)
+	return s.state == sessionOpen
+}

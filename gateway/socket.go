@@ -1,0 +1,202 @@
+package gateway
+
+import (
+	"slices"
+	"time"
+
+	"patchbay/backplane"
+)
+
+// socket is a session's presence in one namespace. Owned by its loop.
+type socket struct {
+	id      string // public
+	session *session
+	nsp     *namespace
+	worker  string       // its home, once it has joined
+	joining *joining     // while its CONNECT is being decided
+	rooms   []membership // without the room of its own id
+	acks    *owedAcks    // nil until an emit asks for one
+	data    []byte       // a JSON object, or nil
+	auth    []byte       // the payload of its CONNECT, or nil
+	place   int32        // in nsp.members
+	mark    uint32       // of the last union of rooms that it was found in
+}
+
+// membership is one socket's in one room.
+type membership struct {
+	room  *room
+	place int32 // in room.members
+}
+
+// namespace is a loop's share of a namespace: its sockets here, and the rooms they are in. It
+// exists while it has sockets, connecting ones included.
+type namespace struct {
+	loop    *loop
+	name    string
+	subject string
+	members []*socket // joined
+	rooms   map[string]*room
+	users   int // sockets, connecting ones included
+}
+
+// room is a loop's share of a room: a dense list of its members here.
+type room struct {
+	nsp     *namespace
+	name    string
+	subject string
+	members []place
+}
+
+// place is a member, and which of its memberships this is.
+type place struct {
+	socket *socket
+	index  int32 // in socket.rooms
+}
+
+// enter returns a namespace for one more socket.
+func (l *loop) enter(name string) *namespace {
+	n := l.namespaces[name]
+	if n == nil {
+		n = &namespace{loop: l, name: name, subject: l.gw.conn.Namespace(name), rooms: map[string]*room{}}
+		l.namespaces[name] = n
+	}
+	n.users++
+	return n
+}
+
+// exit takes a socket's use of the namespace back.
+func (n *namespace) exit() {
+	if n.users--; n.users == 0 {
+		delete(n.loop.namespaces, n.name)
+	}
+}
+
+// add makes a socket a member. The first one claims the namespace's subject.
+func (n *namespace) add(k *socket) error {
+	if len(n.members) == 0 {
+		if err := n.loop.gw.interest.Claim(n.subject, n.loop.index); err != nil {
+			return err
+		}
+	}
+	k.place = int32(len(n.members))
+	n.members = append(n.members, k)
+	return nil
+}
+
+// drop undoes add.
+func (n *namespace) drop(k *socket) {
+	last := len(n.members) - 1
+	moved := n.members[last]
+	n.members[k.place], moved.place = moved, k.place
+	n.members[last] = nil
+	n.members = n.members[:last]
+	if last == 0 {
+		n.members = nil
+		n.loop.gw.interest.Release(n.subject, n.loop.index, time.Now())
+	}
+}
+
+// join puts the socket into a room; false if it is there already. The room's subject is
+// subscribed when it returns.
+func (k *socket) join(name string) (bool, error) {
+	if name == k.id || k.in(name) {
+		return false, nil
+	}
+	r := k.nsp.rooms[name]
+	if r == nil {
+		r = &room{nsp: k.nsp, name: name, subject: k.session.loop.gw.conn.Room(k.nsp.name, name)}
+		if err := k.session.loop.gw.interest.Claim(r.subject, k.session.loop.index); err != nil {
+			return false, err
+		}
+		k.nsp.rooms[name] = r
+		k.session.loop.gw.metrics.rooms.Inc()
+	}
+	k.rooms = append(k.rooms, membership{room: r, place: int32(len(r.members))})
+	r.members = append(r.members, place{socket: k, index: int32(len(k.rooms) - 1)})
+	return true, nil
+}
+
+// leave takes the socket out of a room; false if it is not in it.
+func (k *socket) leave(name string) bool {
+	for i := range k.rooms {
+		if k.rooms[i].room.name == name {
+			k.leaveAt(i)
+			return true
+		}
+	}
+	return false
+}
+
+// leaveAt takes the socket out of its i-th room. Both lists move their last element into the gap.
+func (k *socket) leaveAt(i int) {
+	m := k.rooms[i]
+	r := m.room
+	last := len(r.members) - 1
+	moved := r.members[last]
+	r.members[m.place] = moved
+	moved.socket.rooms[moved.index].place = m.place
+	r.members[last] = place{}
+	r.members = r.members[:last]
+	if last == 0 {
+		delete(r.nsp.rooms, r.name)
+		r.nsp.loop.gw.interest.Release(r.subject, r.nsp.loop.index, time.Now())
+		r.nsp.loop.gw.metrics.rooms.Dec()
+	}
+	end := len(k.rooms) - 1
+	if i != end {
+		k.rooms[i] = k.rooms[end]
+		k.rooms[i].room.members[k.rooms[i].place].index = int32(i)
+	}
+	k.rooms[end] = membership{}
+	k.rooms = k.rooms[:end]
+}
+
+func (k *socket) in(name string) bool {
+	for i := range k.rooms {
+		if k.rooms[i].room.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// roomNames are the names of the socket's rooms, sorted, without its own.
+func (k *socket) roomNames() []string {
+	names := make([]string, len(k.rooms))
+	for i := range k.rooms {
+		names[i] = k.rooms[i].room.name
+	}
+	slices.Sort(names)
+	return names
+}
+
+// added is the membership change that describes the socket whole.
+func (k *socket) added() backplane.Change {
+	return backplane.Change{
+		Op: backplane.SocketAdded, Socket: k.id, Namespace: k.nsp.name,
+		Worker: k.worker, Rooms: k.roomNames(), Data: k.data,
+	}
+}
+
+// remove takes the socket out of everything and tells its worker why. The client is not told.
+func (k *socket) remove(reason string) {
+	s := k.session
+	gw := s.loop.gw
+	s.sockets = slices.DeleteFunc(s.sockets, func(other *socket) bool { return other == k })
+	delete(s.loop.sockets, k.id)
+	if k.joining != nil {
+		// The answer will find no socket, and the worker that gave it will be told then.
+		k.joining = nil
+		k.nsp.exit()
+		return
+	}
+	for len(k.rooms) > 0 {
+		k.leaveAt(len(k.rooms) - 1)
+	}
+	k.nsp.drop(k)
+	k.nsp.exit()
+	k.dropAcks()
+	gw.metrics.sockets.Dec()
+	gw.feed.add(backplane.Change{Op: backplane.SocketRemoved, Socket: k.id})
+	gw.toWorker(k.worker, "disconnect", k.id, []byte(reason))
+}

@@ -1,0 +1,240 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/gobwas/ws"
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"patchbay/backplane"
+	"patchbay/protocol/engineio"
+)
+
+// noopDelay is the time from a probe, or from a GET begun after it, to the noop that ends the GET.
+// Answering at once would let a client whose probe answer is still on the way ask again and again.
+const noopDelay = 100 * time.Millisecond
+
+// upgradeRequest is a WebSocket handshake on its way to the loop that will own the
+// connection: that of the session it names, or any for a new one.
+type upgradeRequest struct {
+	fd      int
+	head    []byte // the request, up to and including the empty line
+	rest    []byte // what came after it
+	url     *url.URL
+	echo    bool
+	address string
+}
+
+// routeUpgrade sends a handshake to its loop. from is the loop that we are on, or nil.
+func (gw *Gateway) routeUpgrade(from *loop, up *upgradeRequest) {
+	target := from
+	if text := up.url.Query().Get("sid"); text != "" {
+		seal := gw.borrowSealer()
+		if id, ok := seal.open(text); ok && gw.owns(id) {
+			target = gw.loops[id.loop]
+		}
+		gw.returnSealer(seal)
+	}
+	if target == nil {
+		target = gw.nextLoop()
+	}
+	if target == from {
+		up.run(target)
+	} else if !target.post(up) {
+		up.cancel()
+		gw.listener.closed()
+	}
+}
+
+func (up *upgradeRequest) cancel() { unix.Close(up.fd) }
+
+// run answers the handshake and makes a conn of the descriptor.
+func (up *upgradeRequest) run(l *loop) {
+	hs := &upgradeHandshake{loop: l, url: up.url, echo: up.echo, headers: http.Header{}}
+	exchange := exchange{r: bytes.NewReader(up.head)}
+	_, err := hs.upgrader().Upgrade(&exchange)
+	if _, writeErr := unix.Write(up.fd, exchange.w.Bytes()); err != nil || writeErr != nil {
+		l.gw.metrics.refusals.WithLabelValues("websocket").Inc()
+		up.abandon(l)
+		return
+	}
+	c, err := l.attach(up.fd, connOpen)
+	if err != nil {
+		l.gw.log.Error("cannot watch a connection", zap.Error(err))
+		up.abandon(l)
+		return
+	}
+	if hs.session == nil {
+		s := l.newSession(hs.key, hs.handshake(up.address), up.echo)
+		s.conn, c.session = c, s
+		l.gw.metrics.opened.WithLabelValues("websocket").Inc()
+		s.start(hs.sid)
+	} else {
+		hs.session.probe(c)
+	}
+	if len(up.rest) > 0 {
+		c.keep(c.consume(up.rest))
+	}
+}
+
+// abandon closes the connection after the refusal; the input may hold more than the head, and is read away
+// so that the refusal arrives.
+func (up *upgradeRequest) abandon(l *loop) {
+	_ = unix.Shutdown(up.fd, unix.SHUT_WR)
+	c, err := l.attach(up.fd, connLinger)
+	if err != nil {
+		unix.Close(up.fd)
+		l.gw.listener.closed()
+		return
+	}
+	c.setDeadline(lingerTime)
+}
+
+// exchange is a request in memory and the response to it.
+type exchange struct {
+	r *bytes.Reader
+	w bytes.Buffer
+}
+
+// Read implements io.Reader.
+func (e *exchange) Read(p []byte) (int, error) { return e.r.Read(p) }
+
+// Write implements io.Writer.
+func (e *exchange) Write(p []byte) (int, error) { return e.w.Write(p) }
+
+// upgradeHandshake is the state of one WebSocket handshake.
+type upgradeHandshake struct {
+	loop    *loop
+	url     *url.URL
+	echo    bool
+	headers http.Header
+	session *session // the one to upgrade, or nil for a new one
+	key     sessionKey
+	sid     string
+}
+
+func (h *upgradeHandshake) upgrader() ws.Upgrader {
+	return ws.Upgrader{
+		OnHost: func(host []byte) error {
+			h.headers.Set("Host", string(host))
+			return nil
+		},
+		OnHeader: func(key, value []byte) error {
+			h.headers.Add(string(key), string(value))
+			return nil
+		},
+		OnBeforeUpgrade: h.check,
+	}
+}
+
+// check applies Engine.IO's rules before the 101. A refusal is a 400 in plain text.
+func (h *upgradeHandshake) check() (ws.HandshakeHeader, error) {
+	query := h.url.Query()
+	if query.Get("transport") != "websocket" {
+		return nil, refuseUpgrade(engineio.UnknownTransport)
+	}
+	if text := query.Get("sid"); text != "" {
+		id, ok := h.loop.seal.open(text)
+		if ok {
+			h.session = h.loop.session(id)
+		}
+		if h.session == nil {
+			return nil, refuseUpgrade(engineio.UnknownSID)
+		}
+		return nil, nil
+	}
+	if query.Get("EIO") != strconv.Itoa(engineio.Protocol) {
+		return nil, refuseUpgrade(engineio.UnsupportedProtocol)
+	}
+	h.key, h.sid = h.loop.newSID()
+	headers := http.Header{}
+	h.loop.gw.setCookie(headers, h.sid)
+	return ws.HandshakeHeaderHTTP(headers), nil
+}
+
+func (h *upgradeHandshake) handshake(address string) []byte {
+	return encodeHandshake(h.headers, h.url, address)
+}
+
+func refuseUpgrade(code engineio.Code) error {
+	return ws.RejectConnectionError(ws.RejectionStatus(http.StatusBadRequest), ws.RejectionReason(code.Message()))
+}
+
+// encodeHandshake is what workers are told of a session's first request.
+func encodeHandshake(headers http.Header, u *url.URL, address string) []byte {
+	blob, err := json.Marshal(backplane.Handshake{
+		Headers: headers, Query: u.Query(), Address: address, URL: u.RequestURI(),
+		Time: time.Now().UnixMilli(), XDomain: headers.Get("Origin") != "",
+	})
+	if err != nil {
+		panic("gateway: a handshake that is not JSON: " + err.Error())
+	}
+	return blob
+}
+
+// upgrade is a WebSocket that wants to take a polling session over.
+type upgrade struct {
+	conn   *conn
+	giveUp time.Duration
+	noopAt time.Duration // when an open GET is ended; 0 before the probe
+}
+
+// probe begins an upgrade. A session that is upgrading, or has upgraded, accepts no second one.
+func (s *session) probe(c *conn) {
+	if s.upgrade != nil || s.conn != nil || s.state != sessionOpen {
+		c.shut()
+		return
+	}
+	c.session = s
+	s.upgrade = &upgrade{conn: c, giveUp: s.loop.now + s.loop.gw.options.Engine.UpgradeTimeout}
+	s.schedule()
+}
+
+// probeMessage handles what the new WebSocket sends before it has taken over: `2probe`, then `5`.
+func (s *session) probeMessage(c *conn, data []byte, binary bool) {
+	p, err := engineio.DecodePacket(data, binary)
+	switch {
+	case err == nil && p.Type == engineio.Ping && string(p.Data) == engineio.Probe:
+		c.send(s.loop.gw.fixed.probe.frame)
+		s.upgrade.noopAt = s.loop.now + noopDelay
+		s.schedule()
+	case err == nil && p.Type == engineio.Upgrade && s.state == sessionOpen:
+		s.takeOver(c)
+	default:
+		s.upgrade = nil
+		c.session = nil
+		c.shut()
+		s.schedule()
+	}
+}
+
+// takeOver makes the WebSocket the session's transport.
+func (s *session) takeOver(c *conn) {
+	s.upgrade = nil
+	s.conn = c
+	if s.get != nil {
+		s.reply(okText(s.loop.gw.fixed.noop.payload()))
+	}
+	queue := s.queue
+	s.queue, s.queued = nil, 0
+	for _, p := range queue {
+		c.send(p.frame)
+	}
+	s.loop.gw.metrics.upgrades.Inc()
+	s.schedule()
+}
+
+// abandonUpgrade drops an upgrade that failed; polling goes on, and another may be tried.
+func (s *session) abandonUpgrade() {
+	if up := s.upgrade; up != nil {
+		s.upgrade = nil
+		up.conn.session = nil
+		up.conn.shut()
+	}
+}
