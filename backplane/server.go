@@ -100,7 +100,7 @@ func (s *Server) ClusterURL() string {
 }
 
 // Routes returns how many other servers this one is linked to.
-func (s *Server) Routes() int { return s.ns.NumRoutes() }
+func (s *Server) Routes() int { return s.ns.NumRemotes() }
 
 // Clients returns how many connections the server holds.
 func (s *Server) Clients() int { return s.ns.NumClients() }
