@@ -150,6 +150,11 @@ func (a *admission) tick(now time.Time) (list []verdict) {
 // missed takes it that a worker was not there: what was passed to it goes elsewhere.
 func (a *admission) missed(worker string, now time.Time) (list []verdict) {
 	a.workers.missed(worker)
+	return a.again(worker, now)
+}
+
+// again decides anew what was passed to a worker and has not shown in the table.
+func (a *admission) again(worker string, now time.Time) (list []verdict) {
 	for _, r := range a.flights.abort(worker) {
 		if v := a.admit(r, now); v.Worker != "" || v.Refuse != "" {
 			list = append(list, v)

@@ -1,8 +1,10 @@
 package router
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -22,6 +24,8 @@ const (
 	// learnLeases bounds, in leases, how long a node that does not give its snapshot can keep
 	// the router from being ready.
 	learnLeases = 4
+	// aloneWait is how long another router has to show that it is there.
+	aloneWait = 250 * time.Millisecond
 )
 
 // Sub-subjects of the loop's own inbox.
@@ -29,7 +33,6 @@ const (
 	inboxSnapshot = ".s." // then the request's ID
 	inboxProbe    = ".w." // then the worker
 	inboxPulse    = ".p"
-	inboxAlone    = ".q"
 )
 
 // loop is the edge between the state machines and the backplane. One goroutine owns it and
@@ -81,8 +84,8 @@ func newLoop(o Options, conn *backplane.Conn, now time.Time) *loop {
 	return l
 }
 
-// open subscribes and says hello.
-func (l *loop) open() error {
+// open subscribes and says hello. When it returns the NATS server knows the subscriptions.
+func (l *loop) open(ctx context.Context) error {
 	for _, subject := range []string{l.own + ".>", l.conn.FeedAll(), l.conn.Beat()} {
 		if _, err := l.inbox.Subscribe(subject); err != nil {
 			return err
@@ -96,8 +99,12 @@ func (l *loop) open() error {
 	l.hello()
 	// With other routers there, questions are left to them until this one has learnt. Alone, it
 	// takes them at once and lets them wait: NATS tells it by the fate of a question of its own.
-	l.publish(&backplane.Msg{Subject: l.conn.Query(), Reply: l.own + inboxAlone, Data: []byte(`{"op":"count"}`)})
-	return nil
+	wait, cancel := context.WithTimeout(ctx, aloneWait)
+	defer cancel()
+	if _, err := l.conn.Request(wait, &backplane.Msg{Subject: l.conn.Query(), Data: []byte(`{"op":"count"}`)}); errors.Is(err, backplane.ErrNoResponders) {
+		l.joinQueries()
+	}
+	return l.conn.Flush(ctx)
 }
 
 // run is the goroutine.
@@ -160,10 +167,6 @@ func (l *loop) receiveOwn(m *backplane.Msg, what string, now time.Time) {
 	switch {
 	case what == inboxPulse:
 		l.receivePulse(m, now)
-	case what == inboxAlone:
-		if backplane.NoResponders(m) {
-			l.joinQueries()
-		}
 	case strings.HasPrefix(what, inboxSnapshot):
 		if id, err := strconv.ParseUint(strings.TrimPrefix(what, inboxSnapshot), 10, 64); err == nil && !backplane.NoResponders(m) {
 			l.receiveSnapshot(m, id, now)

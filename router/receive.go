@@ -105,7 +105,7 @@ func (l *loop) receivePulse(m *backplane.Msg, now time.Time) {
 		}
 		l.metrics.expired.WithLabelValues("worker").Inc()
 		l.workers.drop(one.Worker, one.Epoch)
-		l.carry(l.admission.missed(one.Worker, now))
+		l.carry(l.admission.again(one.Worker, now))
 	}
 }
 
@@ -131,6 +131,9 @@ func (l *loop) receiveBeat(m *backplane.Msg, now time.Time) {
 	}
 	if out.Lost != nil {
 		l.announce(out.Lost)
+		if !b.Leaving { // it was started anew: what was on its way to the old process goes again
+			l.carry(l.admission.again(b.Worker, now))
+		}
 	}
 	if out.Changed {
 		l.carry(l.admission.retry(now))

@@ -39,7 +39,7 @@ func Open(ctx context.Context, o Options) (*Router, error) {
 		return nil, fmt.Errorf("open router: %w", err)
 	}
 	l := newLoop(o, conn, time.Now())
-	if err := l.open(); err != nil {
+	if err := l.open(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("open router: %w", err)
 	}

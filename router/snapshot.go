@@ -10,6 +10,7 @@ import (
 // batches that came on the feed meanwhile.
 type syncing struct {
 	request uint64 // 0: not yet sent
+	tries   int    // requests sent
 	moved   time.Time
 	started bool
 	version uint64
@@ -106,6 +107,7 @@ func (t *table) ask(n *node, now time.Time, out *effects) {
 		t.active++
 	}
 	t.request++
+	s.tries++
 	s.request, s.moved, s.started, s.sockets = t.request, now, false, nil
 	out.Requests = append(out.Requests, snapshotRequest{Node: n.id, ID: s.request})
 }
@@ -128,7 +130,12 @@ func (t *table) pump(now time.Time, out *effects) {
 // tick asks again for snapshots that stand still.
 func (t *table) tick(now time.Time) (out effects) {
 	for _, n := range t.nodes {
-		if n.sync != nil && n.sync.request != 0 && now.Sub(n.sync.moved) >= t.wait {
+		if n.sync == nil || n.sync.request == 0 {
+			continue
+		}
+		// Each try waits longer: a node that is busy with a large snapshot must not be asked for
+		// the next before it could give this one.
+		if wait := t.wait << min(n.sync.tries-1, maxBackoff); now.Sub(n.sync.moved) >= wait {
 			t.ask(n, now, &out)
 		}
 	}

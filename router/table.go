@@ -18,6 +18,8 @@ const (
 	// maxSnapshots is how many snapshots may be under way at once, so that a router that
 	// starts in a large cluster does not overflow its own inbox.
 	maxSnapshots = 8
+	// maxBackoff is how often the wait for a snapshot that stands still doubles.
+	maxBackoff = 4
 	// maxGone is how many nodes' ends are remembered.
 	maxGone = 1024
 )

@@ -72,8 +72,8 @@ func (w *workers) find(id string) (int, bool) {
 	})
 }
 
-// beaten is what a beat changed.
-type beaten struct {
+// beatResult is what a beat changed.
+type beatResult struct {
 	Ignored bool            // malformed, or of an epoch that is over
 	Changed bool            // more namespaces may be served than before
 	Lost    *backplane.Lost // the worker left, or an epoch of it ended
@@ -81,7 +81,7 @@ type beaten struct {
 }
 
 // beat takes a worker's sign of life.
-func (w *workers) beat(b *backplane.WorkerBeat) (out beaten) {
+func (w *workers) beat(b *backplane.WorkerBeat) (out beatResult) {
 	if !backplane.ValidID(b.Worker) || len(b.Namespaces) > maxWorkerNamespaces {
 		out.Ignored = true
 		return out

@@ -1,0 +1,287 @@
+package router
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"patchbay/backplane"
+)
+
+// start is when all tests' clocks begin.
+func start() time.Time { return time.Unix(1_000_000, 0) }
+
+// sid makes a socket id of node n that is readable in failures.
+func sid(i int, node string) string { return fmt.Sprintf("A%015d_%s", i, node) }
+
+func added(socket, nsp, worker string, rooms ...string) backplane.Change {
+	return backplane.Change{Op: backplane.SocketAdded, Socket: socket, Namespace: nsp, Worker: worker, Rooms: rooms}
+}
+
+func removed(socket string) backplane.Change {
+	return backplane.Change{Op: backplane.SocketRemoved, Socket: socket}
+}
+
+func joined(socket string, rooms ...string) backplane.Change {
+	return backplane.Change{Op: backplane.RoomsJoined, Socket: socket, Rooms: rooms}
+}
+
+func left(socket string, rooms ...string) backplane.Change {
+	return backplane.Change{Op: backplane.RoomsLeft, Socket: socket, Rooms: rooms}
+}
+
+func batch(node string, epoch, version uint64, changes ...backplane.Change) *backplane.Batch {
+	return &backplane.Batch{Node: node, Epoch: epoch, Version: version, Changes: changes}
+}
+
+func snap(node string, epoch, version uint64, more bool, changes ...backplane.Change) *backplane.Batch {
+	return &backplane.Batch{Node: node, Epoch: epoch, Version: version, Snapshot: true, More: more, Changes: changes}
+}
+
+// ids lists a room's (nil: the namespace's) sockets through the same pager as queries.
+func ids(t *table, nsp string, room *string) []string {
+	var a backplane.Answer
+	p := pager{index: t.index, query: &backplane.Query{Namespace: nsp, Room: room}, limit: MaxPage, budget: 1 << 30}
+	p.sockets(&a)
+	list := []string{}
+	for _, s := range a.Sockets {
+		list = append(list, s.ID)
+	}
+	return list
+}
+
+func TestFeedVersions(t *testing.T) {
+	a1, a2, a3 := sid(1, "na"), sid(2, "na"), sid(3, "na")
+	add := func(id string) backplane.Change { return added(id, "/", "w1", "r") }
+	tests := []struct {
+		name    string
+		batches []*backplane.Batch
+		want    []outcome
+		sockets []string
+	}{
+		{"in order", []*backplane.Batch{batch("na", 1, 1, add(a1)), batch("na", 1, 2, add(a2))}, []outcome{applied, applied}, []string{a1, a2}},
+		{"beat", []*backplane.Batch{batch("na", 1, 0), batch("na", 1, 1, add(a1)), batch("na", 1, 1)}, []outcome{repeated, applied, repeated}, []string{a1}},
+		{"repeated", []*backplane.Batch{batch("na", 1, 1, add(a1)), batch("na", 1, 1, add(a1))}, []outcome{applied, repeated}, []string{a1}},
+		{"overlapping", []*backplane.Batch{batch("na", 1, 2, add(a1), add(a2)), batch("na", 1, 4, removed(a2), add(a3)), batch("na", 1, 4, add(a2), removed(a2), add(a3))}, []outcome{applied, applied, repeated}, []string{a1, a3}},
+		{"trimmed", []*backplane.Batch{batch("na", 1, 2, add(a1), removed(a1)), batch("na", 1, 3, add(a1), removed(a1), add(a2))}, []outcome{applied, applied}, []string{a2}},
+		{"gap", []*backplane.Batch{batch("na", 1, 1, add(a1)), batch("na", 1, 3, add(a3)), batch("na", 1, 4, removed(a3))}, []outcome{applied, gapped, held}, []string{a1}},
+		{"gap shown by a beat", []*backplane.Batch{batch("na", 1, 1, add(a1)), batch("na", 1, 2)}, []outcome{applied, gapped}, []string{a1}},
+		{"first sight is late", []*backplane.Batch{batch("na", 1, 7)}, []outcome{gapped}, []string{}},
+		{"newer epoch", []*backplane.Batch{batch("na", 1, 1, add(a1)), batch("na", 2, 1, add(a2))}, []outcome{applied, applied}, []string{a2}},
+		{"older epoch", []*backplane.Batch{batch("na", 2, 1, add(a1)), batch("na", 1, 2, add(a2))}, []outcome{applied, stale}, []string{a1}},
+		{"more changes than versions", []*backplane.Batch{batch("na", 1, 1, add(a1), add(a2))}, []outcome{malformed}, []string{}},
+		{"snapshot on the feed", []*backplane.Batch{snap("na", 1, 1, false, add(a1))}, []outcome{malformed}, []string{}},
+		{"bad node", []*backplane.Batch{batch("N.A", 1, 1, add(a1))}, []outcome{malformed}, []string{}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			table := newTable(time.Second)
+			for i, b := range test.batches {
+				if got, _ := table.feed(b, start()); got != test.want[i] {
+					t.Errorf("batch %d: %s, want %s", i, got, test.want[i])
+				}
+			}
+			if got := ids(table, "/", nil); !slices.Equal(got, test.sockets) {
+				t.Errorf("sockets %v, want %v", got, test.sockets)
+			}
+		})
+	}
+}
+
+func TestNewEpochEndsTheOld(t *testing.T) {
+	table := newTable(time.Second)
+	table.feed(batch("na", 3, 1, added(sid(1, "na"), "/", "w1")), start())
+	_, out := table.feed(batch("na", 4, 0), start())
+	if want := []backplane.Lost{{Node: "na", Epoch: 3}}; !slices.Equal(out.Lost, want) {
+		t.Errorf("lost %v, want %v", out.Lost, want)
+	}
+}
+
+func TestSnapshotMendsGap(t *testing.T) {
+	table := newTable(time.Second)
+	a1, a2, a3, a4 := sid(1, "na"), sid(2, "na"), sid(3, "na"), sid(4, "na")
+	table.feed(batch("na", 1, 1, added(a1, "/", "w")), start())
+	_, out := table.feed(batch("na", 1, 5, removed(a3)), start())
+	if len(out.Requests) != 1 || out.Requests[0].Node != "na" {
+		t.Fatalf("requests %v", out.Requests)
+	}
+	id := out.Requests[0].ID
+	table.snapshot(id, snap("na", 1, 6, true, added(a2, "/", "w")), start())
+	// Overlaps the snapshot by one change, and goes on for one.
+	table.feed(batch("na", 1, 7, added(a4, "/", "w"), removed(a2)), start())
+	if table.synced() || !slices.Equal(ids(table, "/", nil), []string{a1}) {
+		t.Errorf("half a snapshot shows: %v", ids(table, "/", nil))
+	}
+	out = table.snapshot(id, snap("na", 1, 6, false, added(a4, "/", "w")), start())
+	if !out.Finished || !table.synced() {
+		t.Error("not synced after the last part")
+	}
+	if got := ids(table, "/", nil); !slices.Equal(got, []string{a4}) {
+		t.Errorf("sockets %v, want %v", got, a4)
+	}
+	if got := table.nodes["na"].version; got != 7 {
+		t.Errorf("version %d, want 7", got)
+	}
+}
+
+func TestSnapshotStandsStill(t *testing.T) {
+	table := newTable(time.Second)
+	_, out := table.feed(batch("na", 1, 2), start())
+	first := out.Requests[0].ID
+	table.snapshot(first, snap("na", 1, 2, true, added(sid(1, "na"), "/", "w")), start())
+	if out := table.tick(start().Add(999 * time.Millisecond)); len(out.Requests) != 0 {
+		t.Error("asked again too early")
+	}
+	out = table.tick(start().Add(time.Second))
+	if len(out.Requests) != 1 {
+		t.Fatal("did not ask again")
+	}
+	table.snapshot(first, snap("na", 1, 2, false), start())
+	if table.synced() {
+		t.Error("a late answer to the first request was taken")
+	}
+	if out := table.tick(start().Add(2 * time.Second)); len(out.Requests) != 0 {
+		t.Error("the second wait must be longer")
+	}
+	table.snapshot(out.Requests[0].ID, snap("na", 1, 2, false, added(sid(2, "na"), "/", "w")), start())
+	if got := ids(table, "/", nil); !slices.Equal(got, []string{sid(2, "na")}) {
+		t.Errorf("sockets %v: parts of two snapshots were mixed", got)
+	}
+}
+
+func TestSnapshotsAtOnce(t *testing.T) {
+	table := newTable(time.Second)
+	var asked []snapshotRequest
+	for i := range maxSnapshots + 3 {
+		_, out := table.feed(batch(fmt.Sprintf("n%d", i), 1, 1), start())
+		asked = append(asked, out.Requests...)
+	}
+	if len(asked) != maxSnapshots {
+		t.Fatalf("%d requests at once, want %d", len(asked), maxSnapshots)
+	}
+	for i := 0; i < len(asked); i++ {
+		out := table.snapshot(asked[i].ID, snap(asked[i].Node, 1, 1, false), start())
+		asked = append(asked, out.Requests...)
+	}
+	if len(asked) != maxSnapshots+3 || !table.synced() {
+		t.Errorf("%d requests in all, synced %v", len(asked), table.synced())
+	}
+}
+
+func TestHeldChangesAreBounded(t *testing.T) {
+	s := &syncing{}
+	part := make([]backplane.Change, 1<<15)
+	for range 20 {
+		s.hold(&backplane.Batch{Node: "na", Changes: part})
+	}
+	if s.changes > maxHeldChanges || len(s.held) == 0 {
+		t.Errorf("%d changes in %d batches", s.changes, len(s.held))
+	}
+}
+
+// A session moves from one node to another; their feeds come in either order.
+func TestMovedSocket(t *testing.T) {
+	moved := sid(1, "na")
+	onA, onB := batch("na", 1, 1, added(moved, "/", "w1", "old")), batch("nb", 1, 1, added(moved, "/", "w1", "new"))
+	off := batch("na", 1, 2, removed(moved))
+	for name, order := range map[string][]*backplane.Batch{
+		"taken then given":         {onA, onB, off},
+		"given then taken":         {onA, off, onB},
+		"the old claim comes late": {onB, onA, off},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table := newTable(time.Second)
+			for _, b := range order {
+				table.feed(b, start())
+				if n := table.index.sockets.len(); n > 1 {
+					t.Errorf("listed %d times", n)
+				}
+			}
+			room := "new"
+			if got := ids(table, "/", &room); !slices.Equal(got, []string{moved}) {
+				t.Errorf("room new: %v", got)
+			}
+			if len(table.index.shadows) != 0 {
+				t.Errorf("shadows left: %v", table.index.shadows)
+			}
+			table.drop("na", 1, start())
+			if got := ids(table, "/", nil); !slices.Equal(got, []string{moved}) {
+				t.Errorf("the old node's end took it away: %v", got)
+			}
+		})
+	}
+}
+
+func TestReached(t *testing.T) {
+	table := newTable(time.Second)
+	table.feed(batch("na", 2, 3, make([]backplane.Change, 3)...), start())
+	table.feed(batch("nb", 1, 1, added(sid(1, "nb"), "/", "w")), start())
+	table.drop("nb", 1, start())
+	for _, test := range []struct {
+		seen backplane.Seen
+		want bool
+	}{
+		{backplane.Seen{Node: "na", Epoch: 2, Version: 3}, true},
+		{backplane.Seen{Node: "na", Epoch: 2, Version: 4}, false},
+		{backplane.Seen{Node: "na", Epoch: 1, Version: 99}, true},
+		{backplane.Seen{Node: "na", Epoch: 3, Version: 0}, false},
+		{backplane.Seen{Node: "nb", Epoch: 1, Version: 9}, true},
+		{backplane.Seen{Node: "nb", Epoch: 2, Version: 1}, false},
+		{backplane.Seen{Node: "nc", Epoch: 1, Version: 1}, false},
+	} {
+		if got := table.reached(&test.seen); got != test.want {
+			t.Errorf("%+v: %v", test.seen, got)
+		}
+	}
+	if table.strays != 3 {
+		t.Errorf("%d strays, want 3", table.strays)
+	}
+	if got, _ := table.feed(batch("nb", 0, 0), start()); got != stale {
+		t.Errorf("a dropped node's older epoch: %s", got)
+	}
+}
+
+func TestKeyOrder(t *testing.T) {
+	list := []string{}
+	for _, node := range []string{"a", "n1", "n10", "n2", "z"} {
+		for range 40 {
+			list = append(list, backplane.NewSocketID(node, 7))
+		}
+	}
+	for _, a := range list {
+		p, ok := parseID(a)
+		if !ok || p.key(5).text(p.node) != a || p.key(5).birth() != 5 {
+			t.Fatalf("%s does not come back", a)
+		}
+		for _, b := range list {
+			q, _ := parseID(b)
+			if comparePacked(&p, &q) != compare(a, b) {
+				t.Fatalf("%s and %s are ordered otherwise", a, b)
+			}
+		}
+	}
+	if _, ok := parseID("not a socket id"); ok {
+		t.Error("parsed")
+	}
+}
+
+func TestTableForgets(t *testing.T) {
+	table := newTable(time.Second)
+	for i := range 3000 {
+		table.feed(batch("na", uint64(i+1), 1, added(sid(i, "na"), fmt.Sprint("/", i), fmt.Sprint("w", i), fmt.Sprint("r", i))), start())
+	}
+	table.drop("na", 3000, start())
+	x := table.index
+	if n := x.sockets.len() + x.rooms.len() + x.namespaces.len() + x.nodes.len() + len(x.births.byName) + len(x.workers.byName) + len(x.byKey) + len(x.byName); n != 0 {
+		t.Errorf("%d entries left", n)
+	}
+	for i := range 3 * maxGone {
+		id := fmt.Sprint("n", i)
+		table.feed(batch(id, 1, 0), start())
+		table.drop(id, 1, start())
+	}
+	if len(table.gone) > maxGone || len(table.goneAge) > maxGone {
+		t.Errorf("%d ends remembered", len(table.gone))
+	}
+}
