@@ -180,9 +180,14 @@ func (c *Conn) Request(ctx context.Context, m *Msg) (*Msg, error) {
 // NewInbox returns a subject, unique to this connection, for replies.
 func (c *Conn) NewInbox() string { return c.nc.NewInbox() }
 
+// flushTimeout bounds a Flush whose context has no deadline.
+const flushTimeout = 10 * time.Second
+
 // Flush waits until the NATS server has processed all that was published and subscribed
-// before.
+// before, at most 10 s if ctx has no deadline.
 func (c *Conn) Flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
 	if err := c.nc.FlushWithContext(ctx); err != nil {
 		return fmt.Errorf("flush to NATS: %w", err)
 	}

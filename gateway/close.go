@@ -1,5 +1,7 @@
 package gateway
 
+import "time"
+
 // closeKind says what a closing session may still do with its transport.
 type closeKind uint8
 
@@ -52,23 +54,33 @@ func (s *session) closePolling(kind closeKind) {
 	switch {
 	case kind == closeClient && s.get != nil:
 		s.reply(okText(fixed.noop.payload()))
+	case kind == closeClient:
+		s.wait(goodbyeTime)
+		return
 	case kind == closeServer && len(s.queue) > 0:
 		if s.get != nil {
 			s.answer()
 		}
-		s.deadline = s.loop.now + closeTimeout
-		s.beat = s.deadline
-		s.schedule()
+		s.wait(closeTimeout)
 		return
 	case kind == closeServer && s.get == nil:
-		s.deadline = s.loop.now + closeTimeout
-		s.beat = s.deadline
-		s.schedule()
+		s.wait(closeTimeout)
 		return
 	case s.get != nil:
 		s.reply(okText(fixed.close.payload()))
 	}
 	s.forget()
+}
+
+// goodbyeTime is how long a POST that closes the session is held when no GET is open: clients send the
+// two at the same time on two connections, and the GET is to be answered whichever is read first.
+const goodbyeTime = 20 * time.Millisecond
+
+// wait keeps a closing session for a while, for a GET to take leave of it.
+func (s *session) wait(d time.Duration) {
+	s.deadline = s.loop.now + d
+	s.beat = s.deadline
+	s.schedule()
 }
 
 // forget removes the last of a session: from now on its id is unknown.
@@ -84,6 +96,10 @@ func (s *session) forget() {
 	}
 	if s.get != nil {
 		s.reply(okText(s.loop.gw.fixed.close.payload()))
+	}
+	if s.bye != nil {
+		s.bye.respond(posted())
+		s.bye = nil
 	}
 	s.queue, s.queued = nil, 0
 }

@@ -328,6 +328,7 @@ func (c *conn) kill() {
 func (c *conn) release() (fd int, err error) {
 	err = c.loop.poll.remove(int(c.fd))
 	c.released = true
+	c.loop.conns[c.fd] = nil
 	c.kill()
 	return int(c.fd), err
 }

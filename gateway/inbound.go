@@ -36,17 +36,17 @@ func (s *session) message(p engineio.Packet) {
 		return
 	}
 	if s.parts != nil {
-		s.malformed("socket.io", errMissingBytes)
+		s.forceClose(errMissingBytes)
 		return
 	}
 	packet, err := socketio.Decode(p.Data, &s.loop.gw.limits)
 	if err != nil {
-		s.malformed("socket.io", err)
+		s.forceClose(err)
 		return
 	}
 	if packet.Type.Binary() && packet.Attachments > 0 {
 		if err := socketio.CheckPlaceholders(packet.Payload, packet.Attachments); err != nil {
-			s.malformed("socket.io", err)
+			s.forceClose(err)
 			return
 		}
 		packet.Payload = bytes.Clone(packet.Payload)
@@ -60,12 +60,12 @@ func (s *session) message(p engineio.Packet) {
 func (s *session) attachment(data []byte) {
 	a := s.parts
 	if a == nil {
-		s.malformed("socket.io", errUnexpectedBytes)
+		s.forceClose(errUnexpectedBytes)
 		return
 	}
 	a.attachments = append(a.attachments, bytes.Clone(data))
 	if a.size += len(data); a.size > s.loop.gw.maxMessage {
-		s.malformed("socket.io", errTooManyBytes)
+		s.forceClose(errTooManyBytes)
 		return
 	}
 	if len(a.attachments) == a.packet.Attachments {
@@ -82,7 +82,7 @@ func (s *session) dispatch(p socketio.Packet, attachments [][]byte) {
 	}
 	k := s.socketIn(p.Namespace)
 	if k == nil || k.joining != nil {
-		s.malformed("socket.io", errNotConnected)
+		s.forceClose(errNotConnected)
 		return
 	}
 	payload := backplane.Payload{JSON: p.Payload, Attachments: attachments}
@@ -94,7 +94,7 @@ func (s *session) dispatch(p socketio.Packet, attachments [][]byte) {
 	case socketio.Disconnect:
 		k.remove(reasonClientLeft)
 	case socketio.Connect, socketio.ConnectError:
-		s.malformed("socket.io", errServerPacket)
+		s.forceClose(errServerPacket)
 	}
 }
 

@@ -31,7 +31,7 @@ func (j *joining) next() time.Duration {
 // connect handles CONNECT (Socket.IO, section "Connection to a namespace").
 func (s *session) connect(p socketio.Packet) {
 	if s.socketIn(p.Namespace) != nil {
-		s.malformed("socket.io", errSecondConnect)
+		s.forceClose(errSecondConnect)
 		return
 	}
 	gw := s.loop.gw

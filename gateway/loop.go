@@ -143,8 +143,8 @@ func (l *loop) endTurn() {
 	}
 	l.pending.dirty = l.pending.dirty[:0]
 	for i, c := range l.pending.dead {
-		l.conns[c.fd] = nil
 		if !c.released {
+			l.conns[c.fd] = nil
 			unix.Close(int(c.fd))
 			l.gw.listener.closed()
 		}

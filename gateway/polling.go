@@ -61,6 +61,9 @@ func (r *request) run(l *loop) {
 		return
 	}
 	s := l.session(r.id)
+	if s != nil && l.now >= s.due() {
+		s.expire(l.now) // its timer is due in this turn too, but requests run first
+	}
 	switch {
 	case r.kind == requestAbort:
 		if s != nil && (r.of == nil || s.get == r.of) {
@@ -107,8 +110,11 @@ func (s *session) poll(r *request) {
 	}
 	s.get = r
 	if s.state == sessionClosing && len(s.queue) == 0 {
-		fixed := &s.loop.gw.fixed
-		s.reply(okText(fixed.close.appendPoll(fixed.noop.appendPoll(nil))))
+		body := s.loop.gw.fixed.noop.appendPoll(nil)
+		if s.bye == nil { // it was the server that closed
+			body = s.loop.gw.fixed.close.appendPoll(body)
+		}
+		s.reply(okText(body))
 		s.forget()
 		return
 	}
@@ -156,16 +162,24 @@ func (s *session) post(r *request) {
 	for p, err := range engineio.Packets(r.body) {
 		if err != nil {
 			// The reference answers ok, too, and drops the session.
-			s.malformed("polling", err)
+			s.malformed(err)
 			break
 		}
 		if p.Type == engineio.Close {
 			s.close(reasonTransportClose, closeClient)
+			if s.state == sessionClosing {
+				s.bye = r
+				return
+			}
 			break
 		}
 		if s.packet(p); s.state != sessionOpen {
 			break
 		}
 	}
-	r.respond(response{status: http.StatusOK, contentType: textHTML, body: []byte("ok")})
+	r.respond(posted())
+}
+
+func posted() response {
+	return response{status: http.StatusOK, contentType: textHTML, body: []byte("ok")}
 }

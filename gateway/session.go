@@ -12,6 +12,7 @@ import (
 const (
 	reasonTransportClose  = "transport close"
 	reasonTransportError  = "transport error"
+	reasonParseError      = "parse error"
 	reasonPingTimeout     = "ping timeout"
 	reasonForcedClose     = "forced close"
 	reasonServerShutdown  = "server shutting down"
@@ -39,6 +40,7 @@ type session struct {
 	loop      *loop
 	conn      *conn    // the WebSocket; nil while polling
 	get       *request // the open GET
+	bye       *request // the POST by which the client closed, not answered yet
 	queue     []*packet
 	queued    int // bytes in queue
 	sockets   []*socket
@@ -147,7 +149,7 @@ func (s *session) webSocketMessage(c *conn, data []byte, binary bool) {
 	}
 	p, err := engineio.DecodePacket(data, binary)
 	if err != nil {
-		s.malformed("engine.io", err)
+		s.malformed(err)
 		return
 	}
 	if p.Type != engineio.Close { // over WebSocket the reference ignores it
@@ -184,11 +186,21 @@ func (s *session) echo(p engineio.Packet) {
 	s.send(textPacket("4" + string(p.Data)))
 }
 
-// malformed closes a session whose client sent something that is no packet.
-func (s *session) malformed(what string, err error) {
-	s.loop.gw.metrics.badPackets.WithLabelValues(what).Inc()
-	s.loop.gw.log.Debug("bad packet", zap.String("kind", what), zap.Error(err))
+// malformed closes a session whose client sent what is no Engine.IO packet.
+func (s *session) malformed(err error) {
+	s.badPacket("engine.io", err)
+	s.close(reasonParseError, closeBroken)
+}
+
+// forceClose closes a session whose client broke a rule of Socket.IO.
+func (s *session) forceClose(err error) {
+	s.badPacket("socket.io", err)
 	s.close(reasonForcedClose, closeServer)
+}
+
+func (s *session) badPacket(layer string, err error) {
+	s.loop.gw.metrics.badPackets.WithLabelValues(layer).Inc()
+	s.loop.gw.log.Debug("bad packet", zap.String("layer", layer), zap.Error(err))
 }
 
 // connLost is called when the session's WebSocket, or the one that probes, is gone.
@@ -209,6 +221,11 @@ func (s *session) schedule() {
 		s.loop.wheel.stop(&s.timer)
 		return
 	}
+	s.loop.wheel.set(&s.timer, s.due(), s)
+}
+
+// due is the first of the session's deadlines.
+func (s *session) due() time.Duration {
 	next := s.beat
 	if s.deadline != 0 {
 		next = min(next, s.deadline)
@@ -224,7 +241,7 @@ func (s *session) schedule() {
 			next = min(next, k.joining.next())
 		}
 	}
-	s.loop.wheel.set(&s.timer, next, s)
+	return next
 }
 
 // expire implements expirer: one of the deadlines has come.
@@ -238,7 +255,7 @@ func (s *session) expire(now time.Duration) {
 		s.close(reasonConnectTimedOut, closeServer)
 		return
 	}
-	if now >= s.beat && !s.heartbeat(now) {
+	if now >= s.beat && !s.heartbeat() {
 		return
 	}
 	if up := s.upgrade; up != nil {
@@ -256,7 +273,7 @@ func (s *session) expire(now time.Duration) {
 
 // heartbeat sends the ping that is due, or ends the session whose pong is overdue. It reports whether the session
 // lives (Engine.IO, section "Heartbeat").
-func (s *session) heartbeat(now time.Duration) bool {
+func (s *session) heartbeat() bool {
 	if s.state == sessionClosing {
 		s.beat = s.deadline
 		return true
@@ -266,7 +283,7 @@ func (s *session) heartbeat(now time.Duration) bool {
 		return false
 	}
 	s.flags |= flagPinged
-	s.beat = now + s.loop.gw.options.Engine.PingTimeout
+	s.beat += s.loop.gw.options.Engine.PingTimeout // from when it was due: a timer is late, never early
 	s.send(s.loop.gw.fixed.ping)
 	return s.state == sessionOpen
 }

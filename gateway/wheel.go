@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// The wheel turns once in about 33 s at 16 ms a slot: heartbeats at Socket.IO's defaults fit
+// The wheel turns once in about 33 s at 4 ms a slot: heartbeats at Socket.IO's defaults fit
 // into one turn, and timeouts are at most a slot late.
 const (
-	wheelTick  = 16 * time.Millisecond
-	wheelSlots = 2048
+	wheelTick  = 4 * time.Millisecond
+	wheelSlots = 8192
 )
 
 // timer is one entry of a wheel. Conns and sessions contain one, so that a
 // deadline costs no allocation. The zero value is an idle timer. Owned by its loop.
 type timer struct {
 	next, prev *timer
-	due        int64 // in ticks since the loop's start
+	due        int64 // in ticks since the loop's start; 0 when idle
 	owner      expirer
 }
 
@@ -28,49 +28,46 @@ type expirer interface{ expire(now time.Duration) }
 //
 // Times are durations since the loop's start.
 type wheel struct {
-	now   int64 // the tick up to which timers have fired
-	slots [wheelSlots]timer
+	now   int64                   // the tick up to which timers have fired
+	slots [wheelSlots]*timer      // the first of each slot's
 	used  [wheelSlots / 64]uint64 // bit i: slot i is not empty
 }
 
-func newWheel() *wheel {
-	w := new(wheel)
-	for i := range w.slots {
-		s := &w.slots[i]
-		s.next, s.prev = s, s
-	}
-	return w
-}
+func newWheel() *wheel { return new(wheel) }
 
 // set arms a timer for a time, or moves it there.
 func (w *wheel) set(t *timer, at time.Duration, owner expirer) {
 	due := int64((at + wheelTick - 1) / wheelTick)
 	due = max(due, w.now+1)
-	if t.next != nil {
-		if t.due == due {
-			return
-		}
-		w.stop(t)
+	if t.due == due {
+		return
 	}
+	w.stop(t)
 	t.due, t.owner = due, owner
 	i := due % wheelSlots
-	s := &w.slots[i]
-	t.prev, t.next = s.prev, s
-	s.prev.next, s.prev = t, t
+	t.prev, t.next = nil, w.slots[i]
+	if t.next != nil {
+		t.next.prev = t
+	}
+	w.slots[i] = t
 	w.used[i/64] |= 1 << (i % 64)
 }
 
 // stop disarms a timer; stopping an idle one does nothing.
 func (w *wheel) stop(t *timer) {
-	if t.next == nil {
+	if t.due == 0 {
 		return
 	}
-	t.prev.next, t.next.prev = t.next, t.prev
-	t.next, t.prev = nil, nil
 	i := t.due % wheelSlots
-	if s := &w.slots[i]; s.next == s {
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else if w.slots[i] = t.next; t.next == nil {
 		w.used[i/64] &^= 1 << (i % 64)
 	}
+	t.next, t.prev, t.due = nil, nil, 0
 }
 
 // advance fires what is due at now. Timers set meanwhile fire in a later call.
@@ -87,23 +84,21 @@ func (w *wheel) advance(now time.Duration) {
 	for ; from <= tick; from++ {
 		i := from % wheelSlots
 		if w.used[i/64]&(1<<(i%64)) != 0 {
-			w.fire(&w.slots[i], tick, now)
+			w.fire(int(i), tick, now)
 		}
 	}
 }
 
-// fire expires one slot's due timers. They are collected first: expire may arm and stop others.
-func (w *wheel) fire(s *timer, tick int64, now time.Duration) {
-	for {
-		t := s.next
-		for t != s && t.due > tick {
+// fire expires one slot's due timers. It starts over after each: expire may arm and stop others.
+func (w *wheel) fire(slot int, tick int64, now time.Duration) {
+	for t := w.slots[slot]; t != nil; {
+		if t.due > tick {
 			t = t.next
-		}
-		if t == s {
-			return
+			continue
 		}
 		w.stop(t)
 		t.owner.expire(now)
+		t = w.slots[slot]
 	}
 }
 
