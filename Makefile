@@ -1,0 +1,55 @@
+# One command each; make alone lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test lint fuzz bench test-go test-js
+.DELETE_ON_ERROR:
+
+JS       := loadtest/js
+MODULES  := $(JS)/node_modules/.package-lock.json
+CLIENT   := $(JS)/node_modules/socket.io-client/dist
+FUZZTIME ?= 20s
+ARGS     ?=
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build $(MODULES) ## Run everything in one process, with a chat page (ARGS="--listen :3000")
+	@exec bin/patchbay demo --client-dir $(CLIENT) $(ARGS)
+
+build: ## Build the programs into bin/
+	@mkdir -p bin
+	go build -o bin/ ./cmd/... ./examples/...
+
+test: build lint test-go test-js ## What CI runs: build, lint, Go tests, tests with real clients and a browser
+
+# The architecture test comes first: it is quick, and its faults explain others.
+test-go:
+	go test ./internal/architecture
+	go test -race ./...
+	go test -race -tags invariants ./gateway/... ./loadtest/cluster/...
+
+test-js: build $(MODULES)
+	cd $(JS) && node run.js
+
+lint: ## Check formatting, vet, staticcheck and the lock file
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt is needed by:" $$unformatted; exit 1; fi
+	go vet ./...
+	go vet -tags invariants ./gateway/...
+	go tool staticcheck ./...
+	go tool staticcheck -tags invariants ./gateway/...
+	@if grep -n '"resolved"\|https\?://' $(JS)/package-lock.json; then echo "the lock file must not name hosts"; exit 1; fi
+
+fuzz: ## Fuzz every decoder, FUZZTIME each (20s)
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "== $$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+bench: ## Run the benchmarks of the hot paths
+	go test -run '^$$' -bench . -benchmem ./...
+
+$(MODULES): $(JS)/package.json $(JS)/package-lock.json
+	npm ci --prefix $(JS) --ignore-scripts --no-audit --no-fund
+	@touch $@

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"go.uber.org/zap"
+)
+
+const description = `Socket.IO at cluster scale: gateways hold the clients, routers know who is where, workers run your application.
+
+Every flag can be set in the environment too, as PATCHBAY_ and its name in capitals (PATCHBAY_PING_INTERVAL), and by its name
+in a YAML file. A flag beats the environment, the environment beats the file.`
+
+// cli is the command line.
+type cli struct {
+	Config   string `name:"config" type:"path" placeholder:"FILE" help:"Settings file: YAML, its keys the names of flags, alone or under the name of a subcommand."`
+	LogLevel string `name:"log-level" default:"info" enum:"debug,info,warn,error" help:"Least level to log: ${enum}."`
+
+	Demo    demoCommand    `cmd:"" help:"Run everything in this one process, with a chat page to look at."`
+	Gateway gatewayCommand `cmd:"" help:"Run a gateway: it holds the clients' connections."`
+	Router  routerCommand  `cmd:"" help:"Run a router: it knows who is where. Run two of them."`
+	NATS    natsCommand    `cmd:"" name:"nats" help:"Run a NATS server, or one of a cluster, for the others to meet at."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// command is a parsed command line, ready to run.
+type command func(context.Context, *zap.Logger) error
+
+func (c *cli) parse(args []string) (command, error) {
+	parser, err := kong.New(c,
+		kong.Name("patchbay"),
+		kong.Description(description),
+		kong.PostBuild(nameEnvironment),
+		kong.PostBuild(demoDefaults),
+	)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, log *zap.Logger) error {
+		parsed.BindTo(ctx, (*context.Context)(nil))
+		return parsed.Run(log)
+	}, nil
+}
+
+// BeforeResolve adds, in rising order of precedence, what may set a flag that is not on the
+// command line. kong calls it.
+func (c *cli) BeforeResolve(parsed *kong.Context) error {
+	for _, flag := range parsed.Model.Flags {
+		if flag.Name != "config" {
+			continue
+		}
+		if path, _ := parsed.FlagValue(flag).(string); path != "" {
+			file, err := readSettings(path)
+			if err != nil {
+				return err
+			}
+			parsed.AddResolver(file)
+		}
+	}
+	parsed.AddResolver(kong.ResolverFunc(resolvePort))
+	return nil
+}
+
+// nameEnvironment gives every flag its PATCHBAY_ variable.
+func nameEnvironment(k *kong.Kong) error {
+	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
+		flag, ok := node.(*kong.Flag)
+		if ok && flag.Name != "help" && len(flag.Envs) == 0 {
+			flag.Envs = []string{variable(flag)}
+			flag.Tag.Envs = flag.Envs
+		}
+		return next(nil)
+	})
+}
+
+func variable(flag *kong.Flag) string {
+	return "PATCHBAY_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/alecthomas/kong"
+	"go.uber.org/zap"
+
+	"patchbay/backplane"
+	"patchbay/examples/chat/page"
+	"patchbay/gateway"
+	"patchbay/internal/ops"
+	"patchbay/router"
+)
+
+// demoCommand takes the gateway's options. Those that say where NATS is are without effect: the
+// demo brings its own.
+type demoCommand struct {
+	Gateway gateway.Options `embed:""`
+	Ops     ops.Options     `embed:"" set:"internal=127.0.0.1:3001"`
+}
+
+// demoDefaults gives the demo a default address of its own.
+func demoDefaults(k *kong.Kong) error {
+	for _, command := range k.Model.Children {
+		for _, flag := range command.Flags {
+			if command.Name == "demo" && flag.Name == "listen" {
+				flag.Default, flag.HasDefault = "127.0.0.1:3000", true
+			}
+		}
+	}
+	return nil
+}
+
+// Run runs a whole cluster until ctx ends. kong calls it.
+func (c *demoCommand) Run(ctx context.Context, log *zap.Logger) error {
+	return ops.Run(ctx, c.Ops, log, c.open)
+}
+
+func (c *demoCommand) open(ctx context.Context, p ops.Process) (part ops.Part, err error) {
+	var all stack
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, all.Stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	server, err := backplane.StartServer(backplane.ServerOptions{Log: p.Log})
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, natsPart{server})
+	r, err := openRouter(ctx, router.Options{Backplane: backplane.Options{Server: server, Name: "router"}}, p)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, r)
+	o := c.Gateway
+	o.Backplane.Server, o.Backplane.Name = server, "gateway"
+	o.Page = page.Handler()
+	g, err := openGateway(ctx, o, p)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, g)
+	// Not a log line: this is what whoever typed the command waits to read.
+	_, err = fmt.Fprintf(os.Stdout, "Open %s\n", pageURL(g.Addr()))
+	return all, err
+}
+
+// pageURL is the address to give to a browser on this machine.
+func pageURL(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if ip := net.ParseIP(host); err == nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// stack is several parts as one, each resting on those before it.
+type stack []ops.Part
+
+// Ready implements ops.Part.
+func (s stack) Ready() error {
+	for _, p := range s {
+		if err := p.Ready(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stop implements ops.Part: last opened, first stopped.
+func (s stack) Stop(ctx context.Context) error {
+	var failed error
+	for i := len(s) - 1; i >= 0; i-- {
+		failed = errors.Join(failed, s[i].Stop(ctx))
+	}
+	return failed
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"patchbay/gateway"
+	"patchbay/internal/ops"
+)
+
+type gatewayCommand struct {
+	Gateway gateway.Options `embed:""`
+	Ops     ops.Options     `embed:"" set:"internal=127.0.0.1:9201"`
+}
+
+// Run runs a gateway until ctx ends. kong calls it.
+func (c *gatewayCommand) Run(ctx context.Context, log *zap.Logger) error {
+	return ops.Run(ctx, c.Ops, log, func(ctx context.Context, p ops.Process) (ops.Part, error) {
+		return openGateway(ctx, c.Gateway, p)
+	})
+}
+
+func openGateway(ctx context.Context, o gateway.Options, p ops.Process) (*gateway.Gateway, error) {
+	o.Log, o.Metrics = p.Log, p.Metrics
+	o.Backplane.Log, o.Backplane.Metrics = p.Log, p.Metrics
+	g, err := gateway.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	p.Log.Info("gateway open", zap.Stringer("address", g.Addr()))
+	return g, nil
+}
