@@ -64,7 +64,7 @@ func (l *leases) age(kind byte, id string, now time.Time) time.Duration {
 	return 0
 }
 
-// silent is how long ago a holder was heard when something is wrong with it: more than two beats.
+// silent is the age from which an answer calls a node missing: two and a half beats, so that one may be late.
 func (l *leases) silent() time.Duration { return 2*l.beat + l.beat/2 }
 
 // beaten takes a pulse that came back, and returns the leases that have run out; they are

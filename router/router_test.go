@@ -248,6 +248,20 @@ func TestConnectForwarded(t *testing.T) {
 	}
 }
 
+// A socket that has come to the index is not counted a second time as on its way.
+func TestConnectCountsOnce(t *testing.T) {
+	c := newCluster(t)
+	c.router(func(o *Options) { o.Beat, o.Lease = time.Minute, time.Hour })
+	g, a, b := c.gateway("na"), c.worker("wa", "/"), c.worker("wb", "/")
+	g.connect(sid(1, "na"), "/")
+	a.next("connect")
+	g.connect(sid(2, "na"), "/")
+	b.next("connect")
+	g.feed(batch("na", 1, 1, added(sid(1, "na"), "/", "wa")))
+	g.connect(sid(3, "na"), "/") // one each: it is wa's turn
+	a.next("connect")
+}
+
 func TestConnectHeldThenReleased(t *testing.T) {
 	c := newCluster(t)
 	c.router(nil)
