@@ -24,10 +24,5 @@ func (c *gatewayCommand) Run(ctx context.Context, log *zap.Logger) error {
 func openGateway(ctx context.Context, o gateway.Options, p ops.Process) (*gateway.Gateway, error) {
 	o.Log, o.Metrics = p.Log, p.Metrics
 	o.Backplane.Log, o.Backplane.Metrics = p.Log, p.Metrics
-	g, err := gateway.Open(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	p.Log.Info("gateway open", zap.Stringer("address", g.Addr()))
-	return g, nil
+	return gateway.Open(ctx, o)
 }

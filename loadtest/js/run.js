@@ -28,7 +28,7 @@ tests.on("test:fail", ({ details }) => {
   if (details.type !== "suite") failed++;
   process.exitCode = 1;
 });
-tests.on("end", () => {
+process.on("exit", () => {
   console.log(`${passed} passed, ${failed} failed`);
   if (failed > 0 || passed === 0) process.exitCode = 1;
 });

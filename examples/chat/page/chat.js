@@ -3,6 +3,7 @@
 // Names and texts come from strangers: they enter the page through textContent alone.
 
 const ackTimeout = 10_000; // ms to wait for a worker's answer
+const retryDelay = 1_000; // ms before coming back after a refusal that may pass
 const keep = 500; // messages that stay on the page
 
 const $ = (id) => document.getElementById(id);
@@ -107,7 +108,10 @@ function watchConnection(socket) {
   });
   socket.on("connect_error", (error) => {
     showState("disconnected");
-    problem(`Cannot connect: ${error.message}.${socket.active ? " Trying again." : ""}`);
+    // The client goes on by itself after a failed connection, but not after a refusal; this one says if it may pass.
+    const again = socket.active || error.data?.retry === true;
+    if (!socket.active && again) setTimeout(() => socket.connect(), retryDelay);
+    problem(`Cannot connect: ${error.message}.${again ? " Trying again." : ""}`);
   });
 }
 
