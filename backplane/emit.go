@@ -16,7 +16,7 @@ type Msg = nats.Msg
 // whole emit.
 const (
 	HeaderID          = "Pb-Id"          // message id, set when copies go to several subjects
-	HeaderNamespace   = "Pb-Nsp"         // namespace, unescaped, where the subject does not tell
+	HeaderNamespace   = "Pb-Nsp"         // namespace, escaped, where the subject does not tell
 	HeaderRooms       = "Pb-Rooms"       // the target rooms, escaped, comma-separated
 	HeaderExcept      = "Pb-Except"      // rooms and socket ids to leave out, likewise
 	HeaderFlags       = "Pb-Flags"       // letters: v volatile
@@ -50,7 +50,7 @@ func (e *Emit) Encode(subject, reply string) *Msg {
 	m := &Msg{Subject: subject, Reply: reply}
 	e.Payload.encode(m)
 	set(m, HeaderID, e.ID)
-	set(m, HeaderNamespace, e.Namespace)
+	SetNamespace(m, e.Namespace)
 	set(m, HeaderRooms, joinNames(e.Rooms))
 	set(m, HeaderExcept, joinNames(e.Except))
 	if e.Volatile {
@@ -67,7 +67,9 @@ func DecodeEmit(m *Msg) (Emit, error) {
 		return e, err
 	}
 	e.ID = get(m, HeaderID)
-	e.Namespace = get(m, HeaderNamespace)
+	if e.Namespace, err = NamespaceOf(m); err != nil {
+		return e, err
+	}
 	e.Volatile = strings.Contains(get(m, HeaderFlags), "v")
 	if e.Rooms, err = splitNames(get(m, HeaderRooms)); err != nil {
 		return e, err
@@ -125,6 +127,22 @@ func (p *Payload) encode(m *Msg) {
 		m.Data = append(m.Data, a...)
 	}
 	set(m, HeaderAttachments, strings.Join(lengths, ","))
+}
+
+// SetNamespace notes on a message which namespace it is about; "" notes nothing.
+func SetNamespace(m *Msg, nsp string) {
+	if nsp != "" {
+		set(m, HeaderNamespace, Escape(nsp))
+	}
+}
+
+// NamespaceOf returns the namespace noted on a message, or "".
+func NamespaceOf(m *Msg) (string, error) {
+	token := get(m, HeaderNamespace)
+	if token == "" {
+		return "", nil
+	}
+	return Unescape(token)
 }
 
 // get and set use the header map directly: our keys are in canonical form already.

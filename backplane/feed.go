@@ -36,13 +36,15 @@ type Change struct {
 // In a feed, Changes carry the versions up to and including Version, so the batch continues
 // a table that stands at Version-len(Changes); an empty batch is a beat.
 // In a snapshot, every change is a SocketAdded and all parts carry the Version
-// at which the snapshot was taken; the part whose More is false is the last.
+// at which the snapshot was taken; Part counts them from 0, and the part whose More is false is the last.
 type Batch struct {
 	Node     string
 	Epoch    uint64
 	Version  uint64
 	Snapshot bool
 	More     bool
+	Part     uint64
+	Leaving  bool // the node stops: it has no sockets any more and will not be heard again
 	Changes  []Change
 }
 
@@ -55,6 +57,7 @@ const MaxBatchChanges = 1 << 16
 const (
 	flagSnapshot = 1 << iota
 	flagMore
+	flagLeaving
 )
 
 // AppendBatch appends the encoding of a batch: varints and length-prefixed text.
@@ -66,10 +69,16 @@ func AppendBatch(dst []byte, b *Batch) []byte {
 	if b.More {
 		flags |= flagMore
 	}
+	if b.Leaving {
+		flags |= flagLeaving
+	}
 	dst = append(dst, batchFormat, flags)
 	dst = appendText(dst, b.Node)
 	dst = binary.AppendUvarint(dst, b.Epoch)
 	dst = binary.AppendUvarint(dst, b.Version)
+	if b.Snapshot {
+		dst = binary.AppendUvarint(dst, b.Part)
+	}
 	dst = binary.AppendUvarint(dst, uint64(len(b.Changes)))
 	for i := range b.Changes {
 		c := &b.Changes[i]
@@ -99,8 +108,11 @@ func DecodeBatch(data []byte) (Batch, error) {
 		return Batch{}, ErrFeed
 	}
 	flags := r.byte()
-	b := Batch{Snapshot: flags&flagSnapshot != 0, More: flags&flagMore != 0}
+	b := Batch{Snapshot: flags&flagSnapshot != 0, More: flags&flagMore != 0, Leaving: flags&flagLeaving != 0}
 	b.Node, b.Epoch, b.Version = r.text(), r.uvarint(), r.uvarint()
+	if b.Snapshot {
+		b.Part = r.uvarint()
+	}
 	n := r.uvarint()
 	if r.failed || n > MaxBatchChanges || n > uint64(len(r.data)) {
 		return Batch{}, ErrFeed

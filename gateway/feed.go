@@ -100,10 +100,16 @@ func (f *feed) run(stop <-chan struct{}) {
 		case reply := <-f.asked:
 			f.answer(reply, stop)
 		case <-stop:
-			f.flush()
+			f.leave(f.flush())
 			return
 		}
 	}
+}
+
+// leave tells the routers that the node has ended as it should: nothing of it is missing.
+func (f *feed) leave(version uint64) {
+	b := backplane.Batch{Node: f.gw.options.ID, Epoch: f.gw.epoch, Version: version, Leaving: true}
+	f.gw.countPublish(f.gw.conn.Publish(f.gw.conn.Feed(f.gw.options.ID), backplane.AppendBatch(nil, &b)))
 }
 
 // flush publishes what is pending, and returns the version that it reached.
@@ -144,11 +150,11 @@ func (f *feed) answer(reply string, stop <-chan struct{}) {
 			return
 		}
 	}
-	for first := true; first || len(all) > 0; first = false {
+	for part := uint64(0); part == 0 || len(all) > 0; part++ {
 		n := min(len(all), batchSize)
 		b := backplane.Batch{
 			Node: f.gw.options.ID, Epoch: f.gw.epoch, Version: version,
-			Snapshot: true, More: n < len(all), Changes: all[:n],
+			Snapshot: true, Part: part, More: n < len(all), Changes: all[:n],
 		}
 		f.gw.countPublish(f.gw.conn.Publish(reply, backplane.AppendBatch(nil, &b)))
 		all = all[n:]

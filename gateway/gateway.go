@@ -55,6 +55,7 @@ type backend struct {
 type front struct {
 	listener *listener
 	loops    []*loop
+	relays   relays
 	web      *web
 	bundles  bundles
 	turn     atomic.Uint32 // of nextLoop
@@ -113,10 +114,10 @@ func (gw *Gateway) connect(ctx context.Context) error {
 	inbox := backplane.NewInbox(conn, 0)
 	gw.backend = backend{
 		conn: conn, interest: backplane.NewInterest(inbox, 0), feed: newFeed(gw),
-		intake: &intake{gw: gw, inbox: inbox, done: make(chan struct{})},
+		intake: &intake{gw: gw, inbox: inbox, seal: newSealer(gw.secret), done: make(chan struct{})},
 	}
 	gw.own = conn.Node(gw.options.ID, "", "")
-	for _, subject := range []string{conn.NodeAll(gw.options.ID), conn.SocketsOf(gw.options.ID), conn.Hello()} {
+	for _, subject := range []string{conn.NodeAll(gw.options.ID), conn.SocketsOf(gw.options.ID), conn.Hello(), conn.Lost()} {
 		if _, err := inbox.Subscribe(subject); err != nil {
 			conn.Close()
 			return err

@@ -157,7 +157,7 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 	case transport != "polling" && transport != "websocket":
 		w.refuse(rw, engineio.UnknownTransport)
 	case query.Get("sid") != "":
-		w.exchange(rw, r, query.Get("sid"), transport)
+		w.serve(rw, r, query.Get("sid"), transport)
 	case r.Method != http.MethodGet:
 		w.refuse(rw, engineio.BadHandshakeMethod)
 	case transport == "websocket":
@@ -166,89 +166,60 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 		w.refuse(rw, engineio.UnsupportedProtocol)
 	default:
 		handshake := encodeHandshake(withHost(r), r.URL, remoteIP(r))
-		w.ask(rw, r, w.gw.nextLoop(), &request{kind: requestOpen, handshake: handshake, echo: echo})
+		answer, ok := w.ask(r.Context(), w.gw.nextLoop(), &request{kind: requestOpen, handshake: handshake, echo: echo})
+		if ok {
+			// A client that is gone before it knows its session id leaves a session that pings end.
+			_ = w.write(rw, answer)
+		}
 	}
 }
 
-// exchange serves a GET or POST of a session.
-func (w *web) exchange(rw http.ResponseWriter, r *http.Request, text, transport string) {
+// serve serves a GET or POST of a session.
+func (w *web) serve(rw http.ResponseWriter, r *http.Request, text, transport string) {
 	seal := w.gw.borrowSealer()
 	id, ok := seal.open(text)
 	w.gw.returnSealer(seal)
-	if !ok || !w.gw.owns(id) {
-		w.refuse(rw, engineio.UnknownSID)
+	if !ok || id.node == w.gw.options.ID && !w.gw.owns(id) {
+		w.refuse(rw, engineio.UnknownSID) // forged, or of an earlier start of this node
 		return
 	}
-	l := w.gw.loops[id.loop]
+	to := &exchange{web: w, id: id, text: text}
 	switch {
 	case transport != "polling":
 		w.refuse(rw, engineio.BadRequest)
 	case r.Method == http.MethodGet:
-		w.ask(rw, r, l, &request{kind: requestGet, id: id})
+		to.ask(rw, r, requestGet, nil)
 	case r.Method == http.MethodPost:
-		w.post(rw, r, l, id)
+		to.post(rw, r)
 	default:
 		http.Error(rw, "method not allowed", http.StatusMethodNotAllowed)
 	}
 }
 
-// post reads a POST's body and hands it to the session. A second POST while a body is being read
-// ends the session, and so does a body that breaks off.
-func (w *web) post(rw http.ResponseWriter, r *http.Request, l *loop, id sid) {
-	abort := &request{kind: requestAbort, id: id}
-	if _, busy := w.posting.LoadOrStore(id.key, struct{}{}); busy {
-		l.post(abort)
-		writeResponse(rw, plainFailure())
-		return
+// ask has a loop answer a request. ok is false when the client went away first.
+func (w *web) ask(ctx context.Context, l *loop, req *request) (answer response, ok bool) {
+	answers := make(chan response, 1)
+	req.respond = func(a response) { answers <- a }
+	if !l.post(req) {
+		return failure(engineio.UnknownSID), true
 	}
-	defer w.posting.Delete(id.key)
-	if r.Header.Get("Content-Type") == "application/octet-stream" {
-		l.post(abort)
-		writeResponse(rw, plainFailure())
-		return
-	}
-	limit := int64(w.gw.options.Engine.MaxPayload)
-	if r.ContentLength > limit {
-		tooLarge(rw)
-		return
-	}
-	// Not every ResponseWriter has deadlines; ours does.
-	_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	switch {
-	case err != nil:
-		l.post(abort)
-	case int64(len(body)) > limit:
-		tooLarge(rw)
-	default:
-		w.ask(rw, r, l, &request{kind: requestPost, id: id, body: body})
+	select {
+	case answer = <-answers:
+		return answer, true
+	case <-ctx.Done():
+		return response{}, false
 	}
 }
 
-// ask has a loop answer a request. A client that goes away meanwhile takes its session with it.
-func (w *web) ask(rw http.ResponseWriter, r *http.Request, l *loop, req *request) {
-	answer := make(chan response, 1)
-	req.respond = func(a response) { answer <- a }
-	if !l.post(req) {
-		w.refuse(rw, engineio.UnknownSID)
-		return
+// write sends an answer to the client, and counts refusals.
+func (w *web) write(rw http.ResponseWriter, a response) error {
+	if a.sid != "" {
+		w.gw.setCookie(rw.Header(), a.sid)
 	}
-	select {
-	case a := <-answer:
-		if a.sid != "" {
-			w.gw.setCookie(rw.Header(), a.sid)
-		}
-		if a.status != http.StatusOK {
-			w.gw.metrics.refusals.WithLabelValues("polling").Inc()
-		}
-		if err := writeResponse(rw, a); err != nil && req.kind == requestGet {
-			l.post(&request{kind: requestAbort, id: req.id})
-		}
-	case <-r.Context().Done():
-		if req.kind == requestGet {
-			l.post(&request{kind: requestAbort, id: req.id, of: req})
-		}
+	if a.status != http.StatusOK {
+		w.gw.metrics.refusals.WithLabelValues("polling").Inc()
 	}
+	return writeResponse(rw, a)
 }
 
 func (w *web) refuse(rw http.ResponseWriter, code engineio.Code) {

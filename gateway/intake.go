@@ -16,8 +16,8 @@ import (
 type intake struct {
 	gw    *Gateway
 	inbox *backplane.Inbox
-	seen  recent            // ids of emits that come on several subjects
-	names map[string]string // subject token → namespace; as many as there are namespaces here
+	seal  *sealer
+	seen  recent // ids of emits that come on several subjects
 	done  chan struct{}
 }
 
@@ -49,6 +49,8 @@ func (in *intake) handle(m *backplane.Msg) {
 	switch {
 	case m.Subject == conn.Hello():
 		in.gw.feed.beat()
+	case m.Subject == conn.Lost():
+		in.lost(m)
 	case strings.HasPrefix(m.Subject, in.gw.own):
 		in.own(m, verb, arg)
 	default: // hashed names: the headers tell
@@ -63,10 +65,26 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 		in.connected(m, arg)
 	case "emit":
 		in.emit(m, target{whole: true}, in.gw.allLoops())
+	case verbPoll:
+		in.pollFor(m)
+	case verbPolled:
+		in.polled(m, arg)
 	case "snapshot":
 		in.gw.feed.snapshot(m.Reply)
 	default:
 		in.bad(m, "unknown verb")
+	}
+}
+
+// lost handles the routers' word that a lease has run out.
+func (in *intake) lost(m *backplane.Msg) {
+	var lost backplane.Lost
+	if err := json.Unmarshal(m.Data, &lost); err != nil {
+		in.bad(m, "lost: "+err.Error())
+		return
+	}
+	if lost.Node != "" {
+		in.gw.relays.lost(lost.Node)
 	}
 }
 

@@ -69,7 +69,7 @@ func (k *socket) ask() {
 		Data:    k.joining.request,
 	}
 	if backplane.Hashed(backplane.Token(k.nsp.name)) {
-		m.Header = map[string][]string{backplane.HeaderNamespace: {k.nsp.name}}
+		backplane.SetNamespace(m, k.nsp.name)
 	}
 	if err := gw.conn.PublishMsg(m); err != nil {
 		k.joining.retry = k.session.loop.now + joinRetry
@@ -106,7 +106,8 @@ func (t *connected) run(l *loop) {
 	k := l.sockets[t.id]
 	switch {
 	case k == nil || k.joining == nil:
-		if t.answer.Worker != "" && t.answer.Error == nil && k == nil {
+		// The client is gone, or another worker was quicker: this one must not keep the socket.
+		if t.answer.Worker != "" && t.answer.Error == nil && (k == nil || k.worker != t.answer.Worker) {
 			l.gw.toWorker(t.answer.Worker, "disconnect", t.id, []byte(reasonTransportClose))
 		}
 	case t.none:

@@ -11,6 +11,7 @@ type metrics struct {
 	connectTimeouts                                           prometheus.Counter
 	sockets, rooms                                            prometheus.Gauge
 	opened, closed, refusals, connects, badPackets            *prometheus.CounterVec
+	relays                                                    *prometheus.HistogramVec
 }
 
 func newMetrics(gw *Gateway) (*metrics, error) {
@@ -55,7 +56,12 @@ func newMetrics(gw *Gateway) (*metrics, error) {
 		connects:        vector("connects_total", "CONNECTs by outcome.", "outcome"),
 		badPackets:      vector("bad_packets_total", "Input from clients that broke a rule, by layer.", "layer"),
 	}
-	all = append(all,
+	m.relays = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: "patchbay", Subsystem: "gateway", Name: "relay_seconds",
+		Help:    "Polling requests relayed to the node that owns the session, by outcome (a status, aborted or failed), until answered; a GET waits for packets.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .05, .25, 1, 5, 30},
+	}, []string{"outcome"})
+	all = append(all, m.relays,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "patchbay", Subsystem: "gateway", Name: "connections", Help: "TCP connections open now.",
 		}, func() float64 { return float64(gw.listener.open.Load()) }),

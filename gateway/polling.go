@@ -22,9 +22,10 @@ type request struct {
 	kind      requestKind
 	id        sid
 	body      []byte
-	handshake []byte // of a requestOpen
-	echo      bool   // of a requestOpen: bare Engine.IO
-	of        *request
+	handshake []byte   // of a requestOpen
+	echo      bool     // of a requestOpen: bare Engine.IO
+	of        *request // of a requestAbort: the GET that it ends; nil with relay
+	relay     string   // where the answer to a relayed request goes
 	respond   func(response)
 }
 
@@ -66,7 +67,7 @@ func (r *request) run(l *loop) {
 	}
 	switch {
 	case r.kind == requestAbort:
-		if s != nil && (r.of == nil || s.get == r.of) {
+		if s != nil && r.ends(s.get) {
 			s.get = nil
 			s.close(reasonTransportClose, closeGone)
 		}
@@ -79,6 +80,17 @@ func (r *request) run(l *loop) {
 	case r.kind == requestPost:
 		s.post(r)
 	}
+}
+
+// ends reports whether an abort is about the GET that is open, or about the session whatever is open.
+func (r *request) ends(get *request) bool {
+	switch {
+	case r.relay != "":
+		return get != nil && get.relay == r.relay
+	case r.of != nil:
+		return get == r.of
+	}
+	return true
 }
 
 // cancel implements canceller.

@@ -57,9 +57,9 @@ func (up *upgradeRequest) cancel() { unix.Close(up.fd) }
 // run answers the handshake and makes a conn of the descriptor.
 func (up *upgradeRequest) run(l *loop) {
 	hs := &upgradeHandshake{loop: l, url: up.url, echo: up.echo, headers: http.Header{}}
-	exchange := exchange{r: bytes.NewReader(up.head)}
-	_, err := hs.upgrader().Upgrade(&exchange)
-	if _, writeErr := unix.Write(up.fd, exchange.w.Bytes()); err != nil || writeErr != nil {
+	memory := inMemory{r: bytes.NewReader(up.head)}
+	_, err := hs.upgrader().Upgrade(&memory)
+	if _, writeErr := unix.Write(up.fd, memory.w.Bytes()); err != nil || writeErr != nil {
 		l.gw.metrics.refusals.WithLabelValues("websocket").Inc()
 		up.abandon(l)
 		return
@@ -96,17 +96,17 @@ func (up *upgradeRequest) abandon(l *loop) {
 	c.setDeadline(lingerTime)
 }
 
-// exchange is a request in memory and the response to it.
-type exchange struct {
+// inMemory is a request in memory and the response to it.
+type inMemory struct {
 	r *bytes.Reader
 	w bytes.Buffer
 }
 
 // Read implements io.Reader.
-func (e *exchange) Read(p []byte) (int, error) { return e.r.Read(p) }
+func (e *inMemory) Read(p []byte) (int, error) { return e.r.Read(p) }
 
 // Write implements io.Writer.
-func (e *exchange) Write(p []byte) (int, error) { return e.w.Write(p) }
+func (e *inMemory) Write(p []byte) (int, error) { return e.w.Write(p) }
 
 // upgradeHandshake is the state of one WebSocket handshake.
 type upgradeHandshake struct {

@@ -145,7 +145,7 @@ func (l *loop) receiveBeat(m *backplane.Msg, now time.Time) {
 func (l *loop) receiveConnect(m *backplane.Msg, now time.Time) {
 	nsp, ok := l.conn.ParseConnect(m.Subject)
 	if !ok {
-		nsp = m.Header.Get(backplane.HeaderNamespace)
+		nsp, _ = backplane.NamespaceOf(m) // a broken one is none
 	}
 	verb, socket, ok := l.conn.ParseOwned(m.Reply)
 	if _, _, valid := backplane.SplitSocketID(socket); !ok || !valid || verb != "connected" || nsp == "" {

@@ -198,7 +198,7 @@ func (f *fake) next(verb string) *backplane.Msg {
 func (f *fake) connect(socket, nsp string) {
 	f.c.t.Helper()
 	m := &backplane.Msg{Subject: f.Connect(nsp), Reply: f.Node(f.id, "connected", socket), Data: []byte(`{"socket":"` + socket + `"}`)}
-	m.Header = map[string][]string{backplane.HeaderNamespace: {nsp}}
+	backplane.SetNamespace(m, nsp)
 	f.send(m)
 }
 

@@ -1,0 +1,90 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// exchange is one GET or POST of a session, whose owner may be this node or another.
+type exchange struct {
+	web  *web
+	id   sid
+	text string // the session id as it was sent
+}
+
+// post reads a POST's body and hands it to the session. A second POST while a body is being read
+// here ends the session, and so does a body that breaks off.
+func (x *exchange) post(rw http.ResponseWriter, r *http.Request) {
+	w := x.web
+	if _, busy := w.posting.LoadOrStore(x.id.key, struct{}{}); busy {
+		x.fail(rw)
+		return
+	}
+	defer w.posting.Delete(x.id.key)
+	if r.Header.Get("Content-Type") == "application/octet-stream" {
+		x.fail(rw)
+		return
+	}
+	limit := int64(w.gw.options.Engine.MaxPayload)
+	if r.ContentLength > limit {
+		tooLarge(rw)
+		return
+	}
+	// Not every ResponseWriter has deadlines; ours does.
+	_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(bodyTimeout))
+	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	switch {
+	case err != nil:
+		x.abort(nil)
+	case int64(len(body)) > limit:
+		tooLarge(rw)
+	default:
+		x.ask(rw, r, requestPost, body)
+	}
+}
+
+// fail ends the session and answers as the reference does when a transport fails.
+func (x *exchange) fail(rw http.ResponseWriter) {
+	x.abort(nil)
+	// The client broke the rules, and may be gone.
+	_ = writeResponse(rw, plainFailure())
+}
+
+// ask has the owner answer. A client that goes away from a GET takes its session with it.
+func (x *exchange) ask(rw http.ResponseWriter, r *http.Request, kind requestKind, body []byte) {
+	var (
+		req    *request
+		answer response
+		ok     bool
+	)
+	if x.web.gw.owns(x.id) {
+		req = &request{kind: kind, id: x.id, body: body}
+		answer, ok = x.web.ask(r.Context(), x.web.gw.loops[x.id.loop], req)
+	} else {
+		name := relayGet
+		if kind == requestPost {
+			name = relayPost
+		}
+		answer, ok = x.web.gw.relay(r.Context(), x.id, x.text, name, body)
+	}
+	if !ok {
+		if req != nil && kind == requestGet {
+			x.abort(req)
+		}
+		return
+	}
+	if err := x.web.write(rw, answer); err != nil && kind == requestGet && answer.status == http.StatusOK {
+		x.abort(nil) // packets are lost: the session cannot go on
+	}
+}
+
+// abort ends the session: whatever is open, or only if a certain GET is.
+func (x *exchange) abort(of *request) {
+	gw := x.web.gw
+	if gw.owns(x.id) {
+		gw.loops[x.id.loop].post(&request{kind: requestAbort, id: x.id, of: of})
+		return
+	}
+	gw.sendAbort(x.id, x.text, "")
+}
