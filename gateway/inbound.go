@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"errors"
-	"strconv"
 
 	"patchbay/backplane"
 	"patchbay/protocol/engineio"
@@ -106,9 +105,13 @@ func (k *socket) event(p socketio.Packet, payload backplane.Payload) {
 	gw := k.session.loop.gw
 	reply := ""
 	if p.HasAck {
-		reply = gw.conn.SocketAck(k.id, strconv.FormatUint(p.AckID, 10))
+		reply = k.ackReply(p.AckID)
 	}
 	gw.metrics.events.Inc()
+	if k.homing != nil {
+		k.hold(reply, payload)
+		return
+	}
 	gw.publish(gw.conn.Worker(k.worker, "event", k.id), reply, payload)
 }
 

@@ -86,6 +86,11 @@ func (in *intake) lost(m *backplane.Msg) {
 	if lost.Node != "" {
 		in.gw.relays.lost(lost.Node)
 	}
+	if lost.Worker != "" {
+		for _, l := range in.gw.loops {
+			l.post(workerLost{worker: lost.Worker})
+		}
+	}
 }
 
 // connected handles the answer to a CONNECT.

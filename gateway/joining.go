@@ -55,24 +55,24 @@ func (s *session) connect(p socketio.Packet) {
 	k.joining = &joining{request: request, giveUp: s.loop.now + gw.options.Engine.AdmitTimeout}
 	s.sockets = append(s.sockets, k)
 	s.loop.sockets[k.id] = k
-	k.ask()
+	k.ask(k.joining)
 	s.schedule()
 }
 
 // ask sends the CONNECT to a router. The answer comes to intake, on our `connected` subject.
-func (k *socket) ask() {
+func (k *socket) ask(j *joining) {
 	gw := k.session.loop.gw
-	k.joining.retry = 0
+	j.retry = 0
 	m := &backplane.Msg{
 		Subject: gw.conn.Connect(k.nsp.name),
 		Reply:   gw.conn.Node(gw.options.ID, "connected", k.id),
-		Data:    k.joining.request,
+		Data:    j.request,
 	}
 	if backplane.Hashed(backplane.Token(k.nsp.name)) {
 		backplane.SetNamespace(m, k.nsp.name)
 	}
 	if err := gw.conn.PublishMsg(m); err != nil {
-		k.joining.retry = k.session.loop.now + joinRetry
+		j.retry = k.session.loop.now + joinRetry
 	}
 }
 
@@ -81,6 +81,8 @@ func (s *session) retryJoins(now time.Duration) {
 	for i := 0; i < len(s.sockets); i++ {
 		k := s.sockets[i]
 		switch {
+		case k.homing != nil:
+			k.search(now)
 		case k.joining == nil:
 		case now >= k.joining.giveUp:
 			s.loop.gw.metrics.connects.WithLabelValues("timeout").Inc()
@@ -90,7 +92,7 @@ func (s *session) retryJoins(now time.Duration) {
 			})
 			i--
 		case k.joining.retry != 0 && now >= k.joining.retry:
-			k.ask()
+			k.ask(k.joining)
 		}
 	}
 }
@@ -105,6 +107,8 @@ type connected struct {
 func (t *connected) run(l *loop) {
 	k := l.sockets[t.id]
 	switch {
+	case k != nil && k.homing != nil:
+		k.settle(t)
 	case k == nil || k.joining == nil:
 		// The client is gone, or another worker was quicker: this one must not keep the socket.
 		if t.answer.Worker != "" && t.answer.Error == nil && (k == nil || k.worker != t.answer.Worker) {

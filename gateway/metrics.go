@@ -8,7 +8,7 @@ import (
 type metrics struct {
 	accepted, refusedConns, upgrades, received, events, emits prometheus.Counter
 	delivered, dropped, duplicates, badMessages, failures     prometheus.Counter
-	connectTimeouts                                           prometheus.Counter
+	connectTimeouts, homeless, rehomed                        prometheus.Counter
 	sockets, rooms                                            prometheus.Gauge
 	opened, closed, refusals, connects, badPackets            *prometheus.CounterVec
 	relays                                                    *prometheus.HistogramVec
@@ -48,6 +48,8 @@ func newMetrics(gw *Gateway) (*metrics, error) {
 		badMessages:     counter("bad_messages_total", "Backplane messages that were malformed or misaddressed."),
 		failures:        counter("publish_failures_total", "Messages that the backplane did not take."),
 		connectTimeouts: counter("connect_timeouts_total", "Sessions closed because they joined no namespace in time."),
+		homeless:        counter("sockets_homeless_total", "Sockets whose worker was lost."),
+		rehomed:         counter("sockets_rehomed_total", "Sockets that got a new home after their worker was lost."),
 		sockets:         gauge("sockets", "Sockets that have joined a namespace."),
 		rooms:           gauge("rooms", "Rooms with a member, counted once for each loop."),
 		opened:          vector("sessions_opened_total", "Sessions opened, by first transport.", "transport"),

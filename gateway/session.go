@@ -240,6 +240,9 @@ func (s *session) due() time.Duration {
 		if k.joining != nil {
 			next = min(next, k.joining.next())
 		}
+		if k.homing != nil {
+			next = min(next, k.homing.next())
+		}
 	}
 	return next
 }

@@ -14,6 +14,7 @@ type socket struct {
 	nsp     *namespace
 	worker  string       // its home, once it has joined
 	joining *joining     // while its CONNECT is being decided
+	homing  *homing      // while it looks for a new home
 	rooms   []membership // without the room of its own id
 	acks    *owedAcks    // nil until an emit asks for one
 	data    []byte       // a JSON object, or nil
@@ -198,5 +199,7 @@ func (k *socket) remove(reason string) {
 	k.dropAcks()
 	gw.metrics.sockets.Dec()
 	gw.feed.add(backplane.Change{Op: backplane.SocketRemoved, Socket: k.id})
-	gw.toWorker(k.worker, "disconnect", k.id, []byte(reason))
+	if k.homing == nil { // a worker that accepts it now is told then
+		gw.toWorker(k.worker, "disconnect", k.id, []byte(reason))
+	}
 }
