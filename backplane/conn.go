@@ -162,8 +162,11 @@ func (c *Conn) Publish(subject string, data []byte) error {
 	return c.count(c.nc.Publish(subject, data))
 }
 
-// PublishRequest is Publish with a reply subject.
+// PublishRequest is Publish with a reply subject; an empty one, which the NATS client refuses, means none.
 func (c *Conn) PublishRequest(subject, reply string, data []byte) error {
+	if reply == "" {
+		return c.Publish(subject, data)
+	}
 	return c.count(c.nc.PublishRequest(subject, reply, data))
 }
 
