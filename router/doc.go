@@ -21,8 +21,10 @@
 //     version shows a gap, as does a beat, as does the first sight of a node that has a version.
 //   - At a gap the node's snapshot is requested, of at most 8 nodes at once. Its parts are
 //     collected apart and replace what was known of the node in one step, so that no query sees half;
-//     batches that came on the feed meanwhile (the latest 262,144 changes) follow. A snapshot that
-//     stands still for two beats is asked for again, then after four, and so on up to thirty-two.
+//     batches that came on the feed meanwhile (the latest 262,144 changes) follow. Parts are numbered: one that is not the
+//     next shows that one was lost, and the snapshot is asked for again, at once for the first time. A snapshot that
+//     stands still for two beats (its last part was lost, or its request) is asked for again, then after four, and so on
+//     up to thirty-two; one that lost a part for the second time waits likewise.
 //     Each request has its own reply subject, so parts of two attempts never mix.
 //   - Feeds of different nodes are not ordered among each other. While a session moves, two
 //     nodes may claim one socket: the claim that came last is listed (once: counts never see

@@ -339,7 +339,7 @@ func TestSnapshotAtGap(t *testing.T) {
 	m := g.next("snapshot")
 	g.feed(batch("na", 1, 8, added(sid(3, "na"), "/", "wa", "r")))
 	g.send(&backplane.Msg{Subject: m.Reply, Data: backplane.AppendBatch(nil, snap("na", 1, 7, true, added(sid(1, "na"), "/", "wa", "r")))})
-	g.send(&backplane.Msg{Subject: m.Reply, Data: backplane.AppendBatch(nil, snap("na", 1, 7, false, added(sid(2, "na"), "/", "wa", "r")))})
+	g.send(&backplane.Msg{Subject: m.Reply, Data: backplane.AppendBatch(nil, part(1, snap("na", 1, 7, false, added(sid(2, "na"), "/", "wa", "r"))))})
 	defer g.keep(func() { g.feed(batch("na", 1, 8)) })()
 	c.ready(r)
 	room := "r"

@@ -12,7 +12,7 @@ type syncing struct {
 	request uint64 // 0: not yet sent
 	tries   int    // requests sent
 	moved   time.Time
-	started bool
+	next    uint64 // the number of the part that is due
 	version uint64
 	sockets []backplane.Change
 	held    []backplane.Batch
@@ -48,13 +48,13 @@ func (t *table) snapshot(request uint64, b *backplane.Batch, now time.Time) (out
 		out.Lost = append(out.Lost, backplane.Lost{Node: n.id, Epoch: n.epoch})
 		t.index.clearNode(n.ref)
 		n.epoch, n.version = b.Epoch, 0
-		s.started, s.sockets, s.held, s.changes = false, nil, nil, 0
+		s.next, s.sockets, s.held, s.changes = 0, nil, nil, 0
 	}
-	if s.started && s.version != b.Version || len(s.sockets)+len(b.Changes) > maxSnapshotSockets {
-		t.ask(n, now, &out)
+	if b.Part != s.next || s.next > 0 && s.version != b.Version || len(s.sockets)+len(b.Changes) > maxSnapshotSockets {
+		t.discard(n, now, &out)
 		return out
 	}
-	s.started, s.version, s.moved = true, b.Version, now
+	s.next, s.version, s.moved = s.next+1, b.Version, now
 	s.sockets = append(s.sockets, b.Changes...)
 	if b.More {
 		return out
@@ -108,8 +108,21 @@ func (t *table) ask(n *node, now time.Time, out *effects) {
 	}
 	t.request++
 	s.tries++
-	s.request, s.moved, s.started, s.sockets = t.request, now, false, nil
+	s.request, s.moved, s.next, s.sockets = t.request, now, 0, nil
 	out.Requests = append(out.Requests, snapshotRequest{Node: n.id, ID: s.request})
+}
+
+// discard gives up a snapshot of which a part was lost or contradicts the others. It is asked for again at
+// once if it was the first try. After that it waits like one that stands still: what lost a part twice is
+// probably a flood, which more snapshots would feed, and a node that numbers wrongly would be asked without end.
+func (t *table) discard(n *node, now time.Time, out *effects) {
+	s := n.sync
+	if s.tries < 2 {
+		t.ask(n, now, out)
+		return
+	}
+	t.request++ // an ID that nobody was given, so that parts still to come are ignored
+	s.request, s.next, s.sockets = t.request, 0, nil
 }
 
 // pump requests the snapshots that wait, as many as may be under way.

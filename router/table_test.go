@@ -39,6 +39,12 @@ func snap(node string, epoch, version uint64, more bool, changes ...backplane.Ch
 	return &backplane.Batch{Node: node, Epoch: epoch, Version: version, Snapshot: true, More: more, Changes: changes}
 }
 
+// part numbers a part of a snapshot; snap makes part 0.
+func part(number uint64, b *backplane.Batch) *backplane.Batch {
+	b.Part = number
+	return b
+}
+
 // ids lists a room's (nil: the namespace's) sockets through the same pager as queries.
 func ids(t *table, nsp string, room *string) []string {
 	var a backplane.Answer
@@ -113,7 +119,7 @@ func TestSnapshotMendsGap(t *testing.T) {
 	if table.synced() || !slices.Equal(ids(table, "/", nil), []string{a1}) {
 		t.Errorf("half a snapshot shows: %v", ids(table, "/", nil))
 	}
-	out = table.snapshot(id, snap("na", 1, 6, false, added(a4, "/", "w")), start())
+	out = table.snapshot(id, part(1, snap("na", 1, 6, false, added(a4, "/", "w"))), start())
 	if !out.Finished || !table.synced() {
 		t.Error("not synced after the last part")
 	}
@@ -137,7 +143,7 @@ func TestSnapshotStandsStill(t *testing.T) {
 	if len(out.Requests) != 1 {
 		t.Fatal("did not ask again")
 	}
-	table.snapshot(first, snap("na", 1, 2, false), start())
+	table.snapshot(first, part(1, snap("na", 1, 2, false)), start())
 	if table.synced() {
 		t.Error("a late answer to the first request was taken")
 	}
@@ -147,6 +153,70 @@ func TestSnapshotStandsStill(t *testing.T) {
 	table.snapshot(out.Requests[0].ID, snap("na", 1, 2, false, added(sid(2, "na"), "/", "w")), start())
 	if got := ids(table, "/", nil); !slices.Equal(got, []string{sid(2, "na")}) {
 		t.Errorf("sockets %v: parts of two snapshots were mixed", got)
+	}
+}
+
+// A snapshot whose parts do not follow each other is given up as soon as that shows: at the first time it is
+// asked for again at once, later only after the wait of one that stands still.
+func TestSnapshotPartsInOrder(t *testing.T) {
+	a1, a2, a3, a4 := sid(1, "na"), sid(2, "na"), sid(3, "na"), sid(4, "na")
+	snapshot := func() []*backplane.Batch {
+		return []*backplane.Batch{
+			snap("na", 1, 4, true, added(a1, "/", "w")),
+			part(1, snap("na", 1, 4, true, added(a2, "/", "w"))),
+			part(2, snap("na", 1, 4, true, added(a3, "/", "w"))),
+			part(3, snap("na", 1, 4, false, added(a4, "/", "w"))),
+		}
+	}
+	moved := func(p *backplane.Batch) *backplane.Batch { p.Version++; return p }
+	p := snapshot()
+	for name, parts := range map[string][]*backplane.Batch{
+		"the first is lost":  {p[1], p[2], p[3]},
+		"one is lost":        {p[0], p[2], p[3]},
+		"two are lost":       {p[0], p[3]},
+		"all but the last":   {p[3]},
+		"one comes twice":    {p[0], p[1], p[1], p[2], p[3]},
+		"two change places":  {p[0], p[2], p[1], p[3]},
+		"the version jumped": {p[0], moved(snapshot()[1]), moved(snapshot()[2]), moved(snapshot()[3])},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table := newTable(time.Second)
+			_, out := table.feed(batch("na", 1, 4), start())
+			id := out.Requests[0].ID
+			now := start()
+			for try := range 3 {
+				var asked []snapshotRequest
+				for _, b := range parts {
+					out := table.snapshot(id, b, now)
+					if out.Finished || table.synced() {
+						t.Fatal("taken for whole")
+					}
+					asked = append(asked, out.Requests...)
+				}
+				if try > 0 {
+					if len(asked) != 0 {
+						t.Fatalf("try %d: asked again at once: a node that goes on like this would be asked without end", try)
+					}
+					now = now.Add(time.Minute)
+					asked = table.tick(now).Requests
+				}
+				if len(asked) != 1 || asked[0].ID == id {
+					t.Fatalf("try %d: asked %v", try, asked)
+				}
+				id = asked[0].ID
+			}
+			for i, b := range snapshot() {
+				if got := table.snapshot(id, b, now); got.Finished != (i == 3) {
+					t.Errorf("part %d: finished %v", i, got.Finished)
+				}
+			}
+			if got := ids(table, "/", nil); !table.synced() || !slices.Equal(got, []string{a1, a2, a3, a4}) {
+				t.Errorf("synced %v, sockets %v", table.synced(), got)
+			}
+			if table.active != 0 {
+				t.Errorf("%d requests under way", table.active)
+			}
+		})
 	}
 }
 
