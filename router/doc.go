@@ -26,6 +26,12 @@
 //     stands still for two beats (its last part was lost, or its request) is asked for again, then after four, and so on
 //     up to thirty-two; one that lost a part for the second time waits likewise.
 //     Each request has its own reply subject, so parts of two attempts never mix.
+//   - A node that stops publishes one last batch that says so, when its sockets are out. It is applied and the node
+//     dropped, its lease and the mending of a gap with it: it is missing in no answer. Lost is announced only if
+//     the table still had sockets of it. After that nothing of that epoch is taken, whatever it says, only a
+//     newer epoch: the leaving is the last that the connection published, so what comes later is a repetition. (A
+//     node whose lease ran out may come back in its epoch, for it may have been cut off only.) The ends
+//     of the last 1,024 nodes are remembered.
 //   - Feeds of different nodes are not ordered among each other. While a session moves, two
 //     nodes may claim one socket: the claim that came last is listed (once: counts never see
 //     two), the other waits and is listed if the first goes. Once both feeds are read the index is

@@ -50,11 +50,12 @@ type world struct {
 	lossy bool
 	next  int
 
-	partsLost int // parts of snapshots that were lost and not the last of theirs
+	left      map[string]uint64 // nodes whose leaving this table has read, and the epoch
+	partsLost int               // parts of snapshots that were lost and not the last of theirs
 }
 
 func newWorld(seed uint64) *world {
-	w := &world{rnd: rand.New(rand.NewPCG(seed, 1)), now: start(), table: newTable(time.Second), lossy: true}
+	w := &world{rnd: rand.New(rand.NewPCG(seed, 1)), now: start(), table: newTable(time.Second), lossy: true, left: map[string]uint64{}}
 	for i := range 4 {
 		w.nodes = append(w.nodes, &fakeNode{id: fmt.Sprint("n", i), epoch: 1, facts: map[string]*fact{}})
 	}
@@ -175,6 +176,21 @@ func (n *fakeNode) restart() {
 	*n = fakeNode{id: n.id, epoch: n.epoch + 1, facts: map[string]*fact{}, wire: n.wire}
 }
 
+// leave stops the node as it should, and starts it again. A batch that was published before comes once more at the end.
+func (n *fakeNode) leave(w *world) {
+	for _, id := range slices.Sorted(maps.Keys(n.facts)) {
+		n.remove(id)
+	}
+	n.flush(w)
+	n.parts = nil
+	end := wired{batch: backplane.Batch{Node: n.id, Epoch: n.epoch, Version: n.version, Leaving: true}}
+	if w.chance(85) {
+		n.wire = append(n.wire, end)
+	}
+	n.wire = append(n.wire, wired{batch: backplane.Batch{Node: n.id, Epoch: n.epoch, Version: n.version}})
+	n.restart()
+}
+
 // deliver lets the router read one message of a node.
 func (w *world) deliver(n *fakeNode) {
 	if len(n.wire) == 0 {
@@ -191,7 +207,10 @@ func (w *world) deliver(n *fakeNode) {
 		w.perform(w.table.snapshot(m.request, &b, w.now))
 		return
 	}
-	_, out := w.table.feed(&b, w.now)
+	result, out := w.table.feed(&b, w.now)
+	if result == parted {
+		w.left[b.Node] = b.Epoch
+	}
 	w.perform(out)
 }
 
@@ -219,8 +238,11 @@ func (w *world) step() {
 		asked := w.table.request
 		w.table = newTable(time.Second)
 		w.table.request = asked
-	case p < 988:
+		clear(w.left)
+	case p < 987:
 		n.restart()
+	case p < 989:
+		n.leave(w)
 	case p < 992: // the node is cut off for longer than its lease
 		if known := w.table.nodes[n.id]; known != nil {
 			w.perform(w.table.drop(n.id, known.epoch, w.now))
@@ -260,6 +282,11 @@ func TestMembershipRandom(t *testing.T) {
 			w.step()
 			if i%50 == 0 {
 				check(t, w.table.index)
+			}
+			for id, epoch := range w.left {
+				if n := w.table.nodes[id]; n != nil && n.epoch <= epoch {
+					t.Errorf("%s is back in epoch %d, which it had left", id, epoch)
+				}
 			}
 			if t.Failed() {
 				t.Fatalf("seed %d: broken after step %d", seed, i)

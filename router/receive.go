@@ -28,10 +28,15 @@ func (l *loop) receiveFeed(m *backplane.Msg, now time.Time) {
 		l.metrics.gaps.Inc()
 		l.o.Log.Info("gap in feed", zap.String("node", b.Node), zap.Uint64("epoch", b.Epoch), zap.Uint64("version", b.Version))
 	}
-	l.leases.renew(holderNode, b.Node, b.Epoch, now)
+	if result == parted {
+		l.leases.drop(holderNode, b.Node)
+		l.o.Log.Info("node left", zap.String("node", b.Node), zap.Uint64("epoch", b.Epoch))
+	} else {
+		l.leases.renew(holderNode, b.Node, b.Epoch, now)
+	}
 	l.landed(b.Changes)
 	l.perform(out)
-	if len(b.Changes) > 0 && len(l.queries.waiting) > 0 {
+	if (len(b.Changes) > 0 || result == parted) && len(l.queries.waiting) > 0 {
 		l.replies(l.queries.poll(now))
 	}
 }

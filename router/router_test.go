@@ -390,6 +390,27 @@ func TestLostAnnounced(t *testing.T) {
 	expectLost(t, observer, backplane.Lost{Worker: "wa", Epoch: 2})
 }
 
+// A gateway that stops is gone from answers at once; its silence is not a death.
+func TestLeft(t *testing.T) {
+	c := newCluster(t)
+	r := c.router(func(o *Options) { o.Lease = time.Minute })
+	observer, g := c.gateway("nb"), c.gateway("na")
+	defer observer.keep(func() { observer.feed(batch("nb", 1, 0)) })()
+	g.feed(batch("na", 5, 1, added(sid(1, "na"), "/", "wa")))
+	c.ready(r)
+	nodes := backplane.Query{Op: backplane.QueryNodes, Seen: []backplane.Seen{{Node: "na", Epoch: 5, Version: 2}}}
+	g.feed(batch("na", 5, 2, removed(sid(1, "na"))))
+	g.feed(leaving("na", 5, 2))
+	g.feed(batch("na", 5, 2)) // too late
+	if a := g.ask(nodes); !a.Complete || len(a.Missing) != 0 || len(a.Nodes) != 1 || a.Nodes[0].ID != "nb" {
+		t.Errorf("after leaving: %+v", a)
+	}
+	// This one leaves a socket behind and is lost. It is the first: of epoch 5 there was nothing to say.
+	g.feed(batch("na", 6, 1, added(sid(1, "na"), "/", "wa")))
+	g.feed(leaving("na", 6, 1))
+	expectLost(t, observer, backplane.Lost{Node: "na", Epoch: 6})
+}
+
 func expectLost(t *testing.T, f *fake, want backplane.Lost) {
 	t.Helper()
 	m := f.next(f.Lost())

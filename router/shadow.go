@@ -14,6 +14,19 @@ func (x *index) claimOf(s *socket) claim {
 	}
 }
 
+// claims reports whether a node claims any socket, listed or overlaid.
+func (x *index) claims(node uint32) bool {
+	if len(x.nodes.at(node).sockets) > 0 {
+		return true
+	}
+	for _, claims := range x.shadows {
+		if slices.ContainsFunc(claims, func(c claim) bool { return c.node == node }) {
+			return true
+		}
+	}
+	return false
+}
+
 // applyShadow makes a change to a claim that another node's overlays.
 func (x *index) applyShadow(node uint32, c *backplane.Change) bool {
 	claims := x.shadows[c.Socket]

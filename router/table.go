@@ -34,6 +34,7 @@ const (
 	gapped    outcome = "gap"       // held, and a snapshot is needed
 	held      outcome = "held"      // a snapshot is under way
 	stale     outcome = "stale"     // of an epoch that is over
+	parted    outcome = "left"      // the node has stopped, and is dropped
 	malformed outcome = "malformed" // contradicts itself
 )
 
@@ -57,7 +58,7 @@ type effects struct {
 type table struct {
 	index   *index
 	nodes   map[string]*node
-	gone    map[string]uint64 // nodes dropped, and their epoch
+	gone    map[string]ending // nodes dropped
 	goneAge []string          // the same, oldest first
 	wait    time.Duration     // how long a snapshot may stand still
 	request uint64            // the last ID given to a request
@@ -74,9 +75,19 @@ type node struct {
 	sync    *syncing // nil: no gap
 }
 
+// ending is what is remembered of a node that was dropped.
+type ending struct {
+	epoch uint64
+	left  bool // it said so itself
+}
+
+// over reports whether an epoch of the node can bring nothing any more. A node whose lease ran out may have
+// been cut off and come back in the same epoch; one that has left was its feed's end.
+func (e ending) over(epoch uint64) bool { return epoch < e.epoch || epoch == e.epoch && e.left }
+
 // newTable returns an empty table. A snapshot that stands still for wait is asked for again.
 func newTable(wait time.Duration) *table {
-	return &table{index: newIndex(), nodes: map[string]*node{}, gone: map[string]uint64{}, wait: wait}
+	return &table{index: newIndex(), nodes: map[string]*node{}, gone: map[string]ending{}, wait: wait}
 }
 
 // feed takes a batch from a node's feed.
@@ -87,14 +98,21 @@ func (t *table) feed(b *backplane.Batch, now time.Time) (outcome, effects) {
 	}
 	n := t.nodes[b.Node]
 	switch {
-	case n == nil && b.Epoch < t.gone[b.Node], n != nil && b.Epoch < n.epoch:
+	case n == nil && t.gone[b.Node].over(b.Epoch), n != nil && b.Epoch < n.epoch:
 		return stale, out
+	case n == nil && b.Leaving:
+		t.remember(b.Node, ending{epoch: b.Epoch, left: true})
+		return parted, out
 	case n == nil:
 		n = &node{id: b.Node, ref: t.index.addNode(b.Node), epoch: b.Epoch}
 		t.nodes[b.Node] = n
 	case b.Epoch > n.epoch:
 		out.Lost = append(out.Lost, backplane.Lost{Node: n.id, Epoch: n.epoch})
 		t.restart(n, b.Epoch)
+	}
+	if b.Leaving {
+		t.leave(n, b, now, &out)
+		return parted, out
 	}
 	if n.sync != nil {
 		n.sync.hold(b)
@@ -138,25 +156,48 @@ func (t *table) restart(n *node, epoch uint64) {
 	n.epoch, n.version = epoch, 0
 }
 
+// leave drops a node that has stopped. It has taken out its sockets by then. Where the table still has some (a
+// batch was lost, or a gap was being mended), workers may have missed their ends as well, and Lost is announced.
+func (t *table) leave(n *node, b *backplane.Batch, now time.Time, out *effects) {
+	if n.sync == nil {
+		t.advance(n, b)
+	}
+	if t.index.claims(n.ref) {
+		out.Lost = append(out.Lost, backplane.Lost{Node: n.id, Epoch: n.epoch})
+	}
+	t.remove(n, true)
+	t.pump(now, out)
+}
+
 // drop forgets a node whose lease has run out, unless it has a newer epoch by now.
 func (t *table) drop(id string, epoch uint64, now time.Time) (out effects) {
 	n := t.nodes[id]
 	if n == nil || n.epoch != epoch {
 		return out
 	}
+	t.remove(n, false)
+	t.pump(now, &out)
+	return out
+}
+
+// remove takes a node out of the table, with the mending of its gap if there is one.
+func (t *table) remove(n *node, left bool) {
 	t.stop(n)
 	t.index.removeNode(n.ref)
-	delete(t.nodes, id)
+	delete(t.nodes, n.id)
+	t.remember(n.id, ending{epoch: n.epoch, left: left})
+}
+
+// remember notes a node's end.
+func (t *table) remember(id string, e ending) {
 	if _, ok := t.gone[id]; !ok {
 		t.goneAge = append(t.goneAge, id)
 	}
-	t.gone[id] = epoch
+	t.gone[id] = e
 	if len(t.goneAge) > maxGone {
 		delete(t.gone, t.goneAge[0])
 		t.goneAge = slices.Delete(t.goneAge, 0, 1)
 	}
-	t.pump(now, &out)
-	return out
 }
 
 // reached reports whether the table has what a node had published at a point. Of an
@@ -164,8 +205,8 @@ func (t *table) drop(id string, epoch uint64, now time.Time) (out effects) {
 func (t *table) reached(s *backplane.Seen) bool {
 	n := t.nodes[s.Node]
 	if n == nil {
-		epoch, ok := t.gone[s.Node]
-		return ok && epoch >= s.Epoch
+		e, ok := t.gone[s.Node]
+		return ok && e.epoch >= s.Epoch
 	}
 	return n.epoch > s.Epoch || n.epoch == s.Epoch && n.version >= s.Version
 }

@@ -288,6 +288,7 @@ func TestReached(t *testing.T) {
 	table.feed(batch("na", 2, 3, make([]backplane.Change, 3)...), start())
 	table.feed(batch("nb", 1, 1, added(sid(1, "nb"), "/", "w")), start())
 	table.drop("nb", 1, start())
+	table.feed(leaving("nd", 2, 0), start())
 	for _, test := range []struct {
 		seen backplane.Seen
 		want bool
@@ -299,6 +300,8 @@ func TestReached(t *testing.T) {
 		{backplane.Seen{Node: "nb", Epoch: 1, Version: 9}, true},
 		{backplane.Seen{Node: "nb", Epoch: 2, Version: 1}, false},
 		{backplane.Seen{Node: "nc", Epoch: 1, Version: 1}, false},
+		{backplane.Seen{Node: "nd", Epoch: 2, Version: 9}, true},
+		{backplane.Seen{Node: "nd", Epoch: 3, Version: 0}, false},
 	} {
 		if got := table.reached(&test.seen); got != test.want {
 			t.Errorf("%+v: %v", test.seen, got)
@@ -309,6 +312,98 @@ func TestReached(t *testing.T) {
 	}
 	if got, _ := table.feed(batch("nb", 0, 0), start()); got != stale {
 		t.Errorf("a dropped node's older epoch: %s", got)
+	}
+}
+
+func leaving(node string, epoch, version uint64, changes ...backplane.Change) *backplane.Batch {
+	b := batch(node, epoch, version, changes...)
+	b.Leaving = true
+	return b
+}
+
+func TestLeaving(t *testing.T) {
+	a1, a2 := sid(1, "na"), sid(2, "na")
+	add, lost := added(a1, "/", "w", "r"), []backplane.Lost{{Node: "na", Epoch: 2}}
+	tests := []struct {
+		name    string
+		batches []*backplane.Batch
+		want    outcome // of the last
+		lost    []backplane.Lost
+		there   bool // the node is in the table at the end
+	}{
+		{"as it should be", []*backplane.Batch{batch("na", 2, 2, add, removed(a1)), leaving("na", 2, 2)}, parted, nil, false},
+		{"with the last changes in it", []*backplane.Batch{batch("na", 2, 1, add), leaving("na", 2, 2, removed(a1))}, parted, nil, false},
+		{"with a socket left", []*backplane.Batch{batch("na", 2, 1, add), leaving("na", 2, 1)}, parted, lost, false},
+		{"a batch before it was lost", []*backplane.Batch{batch("na", 2, 1, add), leaving("na", 2, 2)}, parted, lost, false},
+		{"a batch before it was lost, nothing known", []*backplane.Batch{batch("na", 2, 0), leaving("na", 2, 2)}, parted, nil, false},
+		{"while a gap is mended", []*backplane.Batch{batch("na", 2, 1, add), batch("na", 2, 3), leaving("na", 2, 3)}, parted, lost, false},
+		{"while a gap is mended, nothing known", []*backplane.Batch{batch("na", 2, 3), leaving("na", 2, 3)}, parted, nil, false},
+		{"its socket has moved", []*backplane.Batch{batch("na", 2, 1, add), batch("nb", 1, 1, add), leaving("na", 2, 2, removed(a1))}, parted, nil, false},
+		{"its socket has moved, and it does not know", []*backplane.Batch{batch("na", 2, 1, add), batch("nb", 1, 1, add), leaving("na", 2, 1)}, parted, lost, false},
+		{"never heard of", []*backplane.Batch{leaving("na", 2, 7)}, parted, nil, false},
+		{"an older epoch's", []*backplane.Batch{batch("na", 2, 1, add), leaving("na", 1, 9)}, stale, nil, true},
+		{"a newer epoch's", []*backplane.Batch{batch("na", 2, 1, add), leaving("na", 3, 0)}, parted, lost, false},
+		{"twice", []*backplane.Batch{batch("na", 2, 0), leaving("na", 2, 0), leaving("na", 2, 0)}, stale, nil, false},
+		{"a beat after it", []*backplane.Batch{leaving("na", 2, 1), batch("na", 2, 1)}, stale, nil, false},
+		{"changes after it", []*backplane.Batch{leaving("na", 2, 0), batch("na", 2, 1, add)}, stale, nil, false},
+		{"an older epoch after it", []*backplane.Batch{leaving("na", 2, 0), batch("na", 1, 1, add)}, stale, nil, false},
+		{"a newer epoch after it", []*backplane.Batch{leaving("na", 2, 0), batch("na", 3, 1, added(a2, "/", "w"))}, applied, nil, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			table := newTable(time.Second)
+			var result outcome
+			var said []backplane.Lost
+			for _, b := range test.batches {
+				var out effects
+				result, out = table.feed(b, start())
+				said = append(said, out.Lost...)
+			}
+			if result != test.want || !slices.Equal(said, test.lost) {
+				t.Errorf("%s, lost %v; want %s, %v", result, said, test.want, test.lost)
+			}
+			if n := table.nodes["na"]; (n != nil) != test.there {
+				t.Errorf("node %+v", n)
+			}
+			if table.active != 0 {
+				t.Errorf("%d snapshots are still asked for", table.active)
+			}
+			check(t, table.index)
+		})
+	}
+}
+
+// A snapshot that was asked for comes after the node has left, and others wait for their turn.
+func TestLeavingEndsSnapshot(t *testing.T) {
+	table := newTable(time.Second)
+	_, out := table.feed(batch("na", 1, 1), start())
+	id := out.Requests[0].ID
+	for i := range maxSnapshots {
+		table.feed(batch(fmt.Sprint("n", i), 1, 1), start())
+	}
+	_, out = table.feed(leaving("na", 1, 1), start())
+	if len(out.Requests) != 1 || table.active != maxSnapshots {
+		t.Errorf("requests %v, %d under way", out.Requests, table.active)
+	}
+	if out := table.snapshot(id, snap("na", 1, 1, false, added(sid(1, "na"), "/", "w")), start()); out.Finished || table.nodes["na"] != nil {
+		t.Error("a late snapshot was taken")
+	}
+}
+
+// A node whose lease ran out may come back in its epoch; if it then leaves, or left meanwhile, it may not.
+func TestLeavingAfterLease(t *testing.T) {
+	table := newTable(time.Second)
+	table.feed(batch("na", 1, 0), start())
+	table.drop("na", 1, start())
+	if got, _ := table.feed(batch("na", 1, 0), start()); got != repeated || table.nodes["na"] == nil {
+		t.Errorf("back after a cut: %s", got)
+	}
+	table.drop("na", 1, start())
+	if got, out := table.feed(leaving("na", 1, 0), start()); got != parted || len(out.Lost) != 0 {
+		t.Errorf("left while it was taken for dead: %s, %v", got, out.Lost)
+	}
+	if got, _ := table.feed(batch("na", 1, 0), start()); got != stale {
+		t.Errorf("back after it left: %s", got)
 	}
 }
 
