@@ -43,22 +43,37 @@ func NewInterest(inbox *Inbox, linger time.Duration) *Interest {
 func (i *Interest) Claim(subject string, shard int) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	c := i.claims[subject]
-	if c == nil {
+	if i.claims[subject] == nil {
 		sub, err := i.inbox.Subscribe(subject)
 		if err != nil {
 			return err
 		}
-		c = &claim{sub: sub}
-		i.claims[subject] = c
+		i.claims[subject] = &claim{sub: sub}
 	}
+	i.countLocked(subject, shard)
+	return nil
+}
+
+// Hold is Claim for a subject that the inbox hears anyway, through a wildcard: another
+// subscription would bring every message twice.
+func (i *Interest) Hold(subject string, shard int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.claims[subject] == nil {
+		i.claims[subject] = &claim{}
+	}
+	i.countLocked(subject, shard)
+}
+
+// countLocked adds a shard's claim to a subject that is known.
+func (i *Interest) countLocked(subject string, shard int) {
+	c := i.claims[subject]
 	delete(i.idle, subject)
 	for len(c.counts) <= shard {
 		c.counts = append(c.counts, 0)
 	}
 	c.counts[shard]++
 	c.shards |= 1 << shard
-	return nil
 }
 
 // Release takes a claim back. Releasing what was not claimed does nothing.

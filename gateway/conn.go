@@ -65,6 +65,11 @@ func (c *conn) readable() {
 		data = c.in
 	}
 	c.keep(c.consume(data))
+	if c.queued > c.loop.gw.options.Limits.QueueBytes {
+		// Answers to pings and probes are not counted by the session: a client that sends them and
+		// never reads would fill memory.
+		c.gone(reasonSlowConsumer)
+	}
 }
 
 // consume takes whole frames, or a whole request, from data and returns the rest.
@@ -93,6 +98,9 @@ func (c *conn) keep(rest []byte) {
 		c.in = nil
 		return
 	}
+	if len(c.in) > 0 && len(rest) == len(c.in) && &rest[0] == &c.in[0] {
+		return // nothing was taken: moving it would make a frame sent byte by byte cost its square
+	}
 	c.in = append(c.in[:0], rest...)
 }
 
@@ -100,6 +108,7 @@ func (c *conn) keep(rest []byte) {
 func (c *conn) readFrame(data []byte) int {
 	h, n, err := c.loop.frames.header(data)
 	if err != nil {
+		c.loop.gw.metrics.badPackets.WithLabelValues("frame").Inc()
 		c.fail(ws.StatusProtocolError)
 		return 0
 	}
@@ -115,7 +124,7 @@ func (c *conn) readFrame(data []byte) int {
 		c.fail(ws.StatusProtocolError)
 		return 0
 	}
-	if h.Length > int64(c.loop.gw.options.Engine.MaxPayload-len(c.parts)) {
+	if !h.OpCode.IsControl() && h.Length > int64(c.loop.gw.options.Engine.MaxPayload-len(c.parts)) {
 		c.loop.gw.metrics.badPackets.WithLabelValues("payload").Inc()
 		c.fail(ws.StatusMessageTooBig)
 		return 0
@@ -240,9 +249,12 @@ func (c *conn) written(n int) {
 		i++
 	}
 	c.sent = n
-	rest := copy(c.out, c.out[i:])
-	clear(c.out[rest:])
-	c.out = c.out[:rest]
+	clear(c.out[:i])
+	if i == len(c.out) {
+		c.out = c.out[:0]
+		return
+	}
+	c.out = c.out[i:] // not moved: a long backlog leaves in many writes
 }
 
 // maxSpare bounds the empty queues that a loop keeps, and spareFrames their size.

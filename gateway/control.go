@@ -106,7 +106,8 @@ func (k *socket) disconnect(end bool) {
 	if !end {
 		return
 	}
-	for i := len(s.sockets) - 1; i >= 0; i-- {
+	// A dismissal may close the session, and with it all sockets: its packet can be one too many.
+	for i := len(s.sockets) - 1; i >= 0 && s.state == sessionOpen; i-- {
 		if other := s.sockets[i]; other.joining == nil {
 			other.dismiss()
 		}

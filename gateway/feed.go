@@ -16,6 +16,9 @@ const (
 	batchDelay = 5 * time.Millisecond
 	// batchSize is how many changes travel in one message at most.
 	batchSize = 1024
+	// batchBytes is how large a batch gets, unless one change alone is larger: a message that NATS
+	// refuses would be a gap in the feed, and in every snapshot that is to mend it.
+	batchBytes = 256 << 10
 )
 
 // feed numbers the node's membership changes and publishes them. Changes are added on loops; one
@@ -120,12 +123,29 @@ func (f *feed) flush() uint64 {
 	f.mu.Unlock()
 	at := version - uint64(len(changes))
 	for len(changes) > 0 {
-		n := min(len(changes), batchSize)
+		n := f.fit(changes)
 		at += uint64(n)
 		f.publish(changes[:n], at)
 		changes = changes[n:]
 	}
 	return version
+}
+
+// fit is how many of the changes go into one batch.
+func (f *feed) fit(changes []backplane.Change) int {
+	const overhead = 32 // of a change's numbers and lengths
+	size, limit := 0, min(batchBytes, f.gw.maxMessage/2)
+	for i := range changes {
+		c := &changes[i]
+		size += overhead + len(c.Socket) + len(c.Namespace) + len(c.Worker) + len(c.Data)
+		for _, room := range c.Rooms {
+			size += len(room) + 3
+		}
+		if i == batchSize || i > 0 && size > limit {
+			return i
+		}
+	}
+	return len(changes)
 }
 
 func (f *feed) publish(changes []backplane.Change, version uint64) {
@@ -151,7 +171,7 @@ func (f *feed) answer(reply string, stop <-chan struct{}) {
 		}
 	}
 	for part := uint64(0); part == 0 || len(all) > 0; part++ {
-		n := min(len(all), batchSize)
+		n := f.fit(all)
 		b := backplane.Batch{
 			Node: f.gw.options.ID, Epoch: f.gw.epoch, Version: version,
 			Snapshot: true, Part: part, More: n < len(all), Changes: all[:n],

@@ -77,6 +77,7 @@ func (l *loop) post(t task) bool {
 	wake, ok := l.box.post(t)
 	if wake {
 		l.poll.wake()
+		l.box.waking.Done()
 	}
 	return ok
 }
@@ -200,6 +201,7 @@ func (l *loop) finish() {
 		}
 	}
 	l.endTurn()
+	l.box.waking.Wait() // a late wake must not be written to a descriptor that is somebody else's by then
 	l.poll.close()
 }
 

@@ -26,6 +26,7 @@ type request struct {
 	echo      bool     // of a requestOpen: bare Engine.IO
 	of        *request // of a requestAbort: the GET that it ends; nil with relay
 	relay     string   // where the answer to a relayed request goes
+	taken     bool     // packets were given to a GET; if its client went away first, they are lost
 	respond   func(response)
 }
 
@@ -67,8 +68,11 @@ func (r *request) run(l *loop) {
 	}
 	switch {
 	case r.kind == requestAbort:
-		if s != nil && r.ends(s.get) {
-			s.get = nil
+		// After an upgrade what polling requests come to is nothing to the session any more.
+		if s != nil && s.conn == nil && r.ends(s.get) {
+			if r.of != nil && s.get == r.of {
+				s.get = nil // nobody is there to be answered
+			}
 			s.close(reasonTransportClose, closeGone)
 		}
 	case s == nil || s.state == sessionClosed:
@@ -88,7 +92,7 @@ func (r *request) ends(get *request) bool {
 	case r.relay != "":
 		return get != nil && get.relay == r.relay
 	case r.of != nil:
-		return get == r.of
+		return get == r.of || r.of.taken
 	}
 	return true
 }
@@ -159,6 +163,7 @@ func (s *session) answer() {
 		body = p.appendPoll(body)
 	}
 	s.queue, s.queued = nil, 0
+	s.get.taken = true
 	s.reply(okText(body))
 }
 

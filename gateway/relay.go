@@ -89,6 +89,16 @@ func (r *relayed) finish(a response) {
 	}
 }
 
+// poll returns the answer if it has come.
+func (r *relayed) poll() (response, bool) {
+	select {
+	case a := <-r.answer:
+		return a, true
+	default:
+		return response{}, false
+	}
+}
+
 // relay has another node answer a request. ok is false when the client went away first.
 func (gw *Gateway) relay(ctx context.Context, id sid, text, kind string, body []byte) (answer response, ok bool) {
 	begun := time.Now()
@@ -109,6 +119,9 @@ func (gw *Gateway) relay(ctx context.Context, id sid, text, kind string, body []
 		return answer, true
 	case <-ctx.Done():
 		if kind == relayGet {
+			if lost, ok := r.poll(); ok && lost.status == http.StatusOK {
+				reply = "" // its packets are lost: the session cannot go on, whatever is open
+			}
 			gw.sendAbort(id, text, reply)
 		}
 		gw.countRelay("aborted", begun)

@@ -20,10 +20,11 @@ var headEnd = []byte("\r\n\r\n")
 // It returns how much of data it took: nothing, or all.
 func (c *conn) sniff(data []byte) int {
 	end := bytes.Index(data, headEnd)
-	if end < 0 {
-		if len(data) <= c.loop.gw.options.Limits.HeaderBytes {
-			return 0
-		}
+	limit := c.loop.gw.options.Limits.HeaderBytes
+	if end < 0 && len(data) <= limit {
+		return 0
+	}
+	if end < 0 || end > limit {
 		c.reply([]byte("HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
 		return len(data)
 	}
