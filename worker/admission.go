@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"encoding/json"
+	"errors"
+
+	"go.uber.org/zap"
+
+	"patchbay/backplane"
+)
+
+// admit answers a socket's CONNECT: it runs the middleware, then the connection handlers.
+func (s *Socket) admit(reply string) {
+	a := s.nsp.app
+	middleware, connected := s.nsp.Handlers.forConnect()
+	if !s.request.Recovered {
+		for _, m := range middleware {
+			if err := s.guard(func() error { return m(a.ctx, s) }); err != nil {
+				s.refuse(reply, err)
+				return
+			}
+		}
+	}
+	if !s.accept(reply) {
+		return
+	}
+	for _, h := range connected {
+		if err := s.guard(func() error { return h(a.ctx, s) }); err != nil {
+			s.failed("connect", err)
+		}
+	}
+}
+
+// accept answers that the socket may join, with the rooms and data that middleware gave it. It returns
+// false if the socket was lost meanwhile.
+func (s *Socket) accept(reply string) bool {
+	a := s.nsp.app
+	s.data.mu.Lock() // no Set may come between the answer and the end of connecting
+	defer s.data.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateGone {
+		return false
+	}
+	answer := &backplane.Connected{Worker: a.options.ID, Rooms: s.rooms, Data: s.data.encodeLocked()}
+	if err := a.answer(reply, answer); err != nil {
+		a.options.Log.Error("cannot answer a CONNECT", zap.String("socket", s.id), zap.Error(err))
+	}
+	s.state, s.rooms = stateOpen, nil
+	a.seen.changed(s.node, s.id)
+	a.metrics.accepted.Inc()
+	return true
+}
+
+// refuse answers that the socket may not join.
+func (s *Socket) refuse(reply string, err error) {
+	a := s.nsp.app
+	a.metrics.refused.Inc()
+	a.sockets.remove(s.id)
+	s.gone(ErrDisconnected)
+	refusal := refusalOf(err)
+	var panicked *PanicError
+	if errors.As(err, &panicked) {
+		s.failed("middleware", err)
+	}
+	e := &backplane.ConnectError{Message: refusal.Message}
+	if refusal.Data != nil {
+		data, dataErr := json.Marshal(refusal.Data)
+		if dataErr != nil {
+			s.failed("middleware", dataErr)
+		}
+		e.Data = data
+	}
+	if err := a.answer(reply, &backplane.Connected{Error: e}); err != nil {
+		a.options.Log.Error("cannot refuse a CONNECT", zap.String("socket", s.id), zap.Error(err))
+	}
+}
+
+// refusalOf makes what the client is told. It is not told what a panic said.
+func refusalOf(err error) *Refusal {
+	var refusal *Refusal
+	var panicked *PanicError
+	switch {
+	case errors.As(err, &refusal):
+		return refusal
+	case errors.As(err, &panicked):
+		return &Refusal{Message: "server error"}
+	}
+	return &Refusal{Message: err.Error()}
+}
+
+// answer publishes the answer to a CONNECT.
+func (a *App) answer(reply string, answer *backplane.Connected) error {
+	data, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	conn := a.conn.Load()
+	if conn == nil {
+		return ErrNotRunning
+	}
+	return conn.Publish(reply, data)
+}

@@ -1,0 +1,168 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"patchbay/backplane"
+)
+
+// Info is a socket's state as its gateway has it.
+type Info struct {
+	Rooms     []string // sorted, with the socket's own id
+	Transport string   // "polling" or "websocket"
+	Node      string   // the gateway
+}
+
+// Info asks the gateway for the socket's state.
+func (s *Socket) Info(ctx context.Context) (Info, error) {
+	r, err := s.control(ctx, backplane.Control{Op: backplane.OpInfo})
+	return Info{Rooms: r.Rooms, Transport: r.Transport, Node: s.Node()}, err
+}
+
+// Join joins rooms. When it returns, every emit to them that follows, from whichever worker, reaches the socket.
+// In middleware the rooms are joined with the connection.
+func (s *Socket) Join(ctx context.Context, rooms ...string) error {
+	s.mu.Lock()
+	if s.state == stateConnecting {
+		defer s.mu.Unlock()
+		for _, room := range rooms {
+			if !slices.Contains(s.rooms, room) {
+				s.rooms = append(s.rooms, room)
+			}
+		}
+		return nil
+	}
+	s.mu.Unlock()
+	_, err := s.control(ctx, backplane.Control{Op: backplane.OpJoin, Rooms: rooms})
+	return err
+}
+
+// Leave leaves rooms. When it returns, the socket gets nothing more that is sent to them.
+func (s *Socket) Leave(ctx context.Context, rooms ...string) error {
+	s.mu.Lock()
+	if s.state == stateConnecting {
+		defer s.mu.Unlock()
+		s.rooms = slices.DeleteFunc(s.rooms, func(room string) bool { return slices.Contains(rooms, room) })
+		return nil
+	}
+	s.mu.Unlock()
+	_, err := s.control(ctx, backplane.Control{Op: backplane.OpLeave, Rooms: rooms})
+	return err
+}
+
+// Rooms returns the socket's rooms, sorted, its own id among them.
+func (s *Socket) Rooms(ctx context.Context) ([]string, error) {
+	s.mu.Lock()
+	if s.state == stateConnecting {
+		defer s.mu.Unlock()
+		rooms := append(slices.Clone(s.rooms), s.id)
+		slices.Sort(rooms)
+		return rooms, nil
+	}
+	s.mu.Unlock()
+	r, err := s.control(ctx, backplane.Control{Op: backplane.OpInfo})
+	return r.Rooms, err
+}
+
+// Transport returns "polling" or "websocket", as of now.
+func (s *Socket) Transport(ctx context.Context) (string, error) {
+	r, err := s.control(ctx, backplane.Control{Op: backplane.OpInfo})
+	return r.Transport, err
+}
+
+// Disconnect takes the socket out of its namespace, with reason "server namespace disconnect";
+// with end it ends the client's connection, and so its sockets in other namespaces.
+// That a socket is gone already is no error. The disconnect handlers run after the handler at work.
+func (s *Socket) Disconnect(ctx context.Context, end bool) error {
+	_, err := s.control(ctx, backplane.Control{Op: backplane.OpDisconnect, Close: end})
+	if errors.Is(err, ErrDisconnected) {
+		return nil
+	}
+	return err
+}
+
+func (s *Socket) control(ctx context.Context, c backplane.Control) (backplane.ControlReply, error) {
+	return s.controlWith(ctx, c, func() {})
+}
+
+// controlWith asks the socket's gateway for something, and waits. published is called in any case,
+// as soon as the request is on its way.
+func (s *Socket) controlWith(ctx context.Context, c backplane.Control, published func()) (r backplane.ControlReply, err error) {
+	if err := s.mayAsk(); err != nil {
+		published()
+		return r, err
+	}
+	ctx, cancel := within(ctx, s.nsp.app.options.RequestTimeout)
+	defer cancel()
+	err = s.nsp.app.control(ctx, []string{s.id}, c, published, func(_ int, reply *backplane.ControlReply) { r = *reply })
+	switch {
+	case err != nil:
+		return r, fmt.Errorf("socket %s: %s: %w", s.id, c.Op, err)
+	case r.Error == backplane.NoSocket:
+		return r, ErrDisconnected
+	case r.Error != "":
+		return r, fmt.Errorf("socket %s: %s: %w: %s", s.id, c.Op, ErrRefused, r.Error)
+	}
+	s.moved(r.Seen)
+	return r, nil
+}
+
+func (s *Socket) mayAsk() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case stateConnecting:
+		return ErrConnecting
+	case stateGone:
+		return ErrDisconnected
+	case stateOpen:
+	}
+	return nil
+}
+
+// moved notes which gateway holds the socket.
+func (s *Socket) moved(to backplane.Seen) {
+	if to.Node == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.node, s.epoch = to.Node, to.Epoch
+}
+
+// on reports whether a gateway that is no more held the socket.
+func (s *Socket) on(node string, epoch uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.node == node && s.epoch <= epoch
+}
+
+// control asks the gateways of sockets for the same, all at once. A socket that is gone answers
+// with NoSocket.
+func (a *App) control(ctx context.Context, ids []string, c backplane.Control, published func(), got func(i int, r *backplane.ControlReply)) error {
+	data, err := json.Marshal(c)
+	if err != nil {
+		published()
+		return err
+	}
+	var malformed error
+	err = a.ask(ctx, question{size: len(ids), published: published, publish: func(conn *backplane.Conn, i int, reply string) error {
+		return conn.PublishRequest(conn.SocketControl(ids[i]), reply, data)
+	}}, func(i int, m *backplane.Msg) {
+		r := backplane.ControlReply{Error: backplane.NoSocket}
+		if !backplane.NoResponders(m) {
+			r.Error = ""
+			if err := json.Unmarshal(m.Data, &r); err != nil {
+				malformed = fmt.Errorf("control reply: %w", err)
+				return
+			}
+		}
+		a.seen.note(r.Seen)
+		got(i, &r)
+	})
+	return errors.Join(err, malformed)
+}

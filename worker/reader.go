@@ -1,0 +1,212 @@
+package worker
+
+import (
+	"encoding/json"
+	"time"
+
+	"go.uber.org/zap"
+
+	"patchbay/backplane"
+)
+
+// reader takes what comes to the worker, in order, and hands it to the sockets. It never waits. Owned by its
+// goroutine.
+type reader struct {
+	app         *App
+	conn        *backplane.Conn
+	inbox       *backplane.Inbox
+	lost, hello string
+}
+
+func (r *reader) run(quit <-chan struct{}) {
+	beat := time.NewTicker(r.app.options.BeatInterval)
+	defer beat.Stop()
+	for {
+		select {
+		case m := <-r.inbox.C:
+			r.take(m)
+		case <-beat.C:
+			r.beat()
+		case <-quit:
+			return
+		}
+	}
+}
+
+// beat: a worker that leaves has said so, once.
+func (r *reader) beat() {
+	if !r.app.run.leaving.Load() {
+		r.app.beat()
+	}
+}
+
+func (r *reader) take(m *backplane.Msg) {
+	switch m.Subject {
+	case r.lost:
+		r.someoneLost(m)
+		return
+	case r.hello:
+		r.beat()
+		return
+	}
+	verb, id, _ := r.conn.ParseOwned(m.Subject)
+	switch verb {
+	case "event":
+		r.event(m, id)
+	case replyVerb:
+		r.app.replies.deliver(id, m)
+	case "connect":
+		r.connect(m, id)
+	case "disconnect":
+		r.disconnect(id, string(m.Data))
+	case peerVerb:
+		r.app.takePeer(m)
+	default:
+		r.malformed(m, nil)
+	}
+}
+
+func (r *reader) malformed(m *backplane.Msg, err error) {
+	r.app.metrics.malformed.Inc()
+	r.app.options.Log.Warn("a message that makes no sense", zap.String("subject", m.Subject), zap.Error(err))
+}
+
+// add gives a socket something to do, and starts its goroutine if it has none.
+func (r *reader) add(s *Socket, t task) {
+	o := &r.app.options
+	switch s.queue.add(t, o.QueueLimit, o.QueueBytes) {
+	case addedFirst:
+		// A crew that takes no more is that of a worker whose sockets have moved.
+		r.app.crew.run(s.work)
+	case addedNot:
+		r.overrun(s)
+	case addedBehind, addedNever:
+	}
+}
+
+// overrun disconnects a socket whose queue is full. Its disconnect handlers run when the gateway has
+// done so, after the events that were taken.
+func (r *reader) overrun(s *Socket) {
+	r.app.metrics.queueFull.Inc()
+	data, err := json.Marshal(backplane.Control{Op: backplane.OpDisconnect, Close: true})
+	if err == nil {
+		err = r.conn.Publish(r.conn.SocketControl(s.id), data)
+	}
+	r.app.options.Log.Warn("a socket sends faster than it is served, and is disconnected",
+		zap.String("socket", s.id), zap.String("namespace", s.nsp.name), zap.Error(err))
+	r.add(s, task{kind: taskFull})
+}
+
+// event queues a client's event. One of a socket that is not ours comes late, and nobody waits for it.
+func (r *reader) event(m *backplane.Msg, id string) {
+	if s := r.app.sockets.get(id); s != nil {
+		r.add(s, task{kind: taskEvent, msg: m})
+	}
+}
+
+func (r *reader) connect(m *backplane.Msg, id string) {
+	a := r.app
+	if a.run.leaving.Load() {
+		r.forward(m)
+		return
+	}
+	var request backplane.Connect
+	if err := json.Unmarshal(m.Data, &request); err != nil || request.Socket != id || m.Reply == "" {
+		r.malformed(m, err)
+		return
+	}
+	if s := a.sockets.get(id); s != nil {
+		if s.connecting() {
+			return // asked again because middleware is slow; the answer is still to come
+		}
+		if !request.Recovered {
+			s.again(m.Reply)
+			return
+		}
+		// It has been away, and the word of that is lost.
+		r.disconnect(id, "transport close")
+	}
+	nsp := a.namespace(request.Namespace)
+	if nsp == nil {
+		answer := &backplane.Connected{Error: &backplane.ConnectError{Message: "Invalid namespace"}}
+		if err := a.answer(m.Reply, answer); err != nil {
+			r.malformed(m, err)
+		}
+		return
+	}
+	s := newSocket(nsp, request)
+	a.sockets.add(s)
+	r.add(s, task{kind: taskConnect, msg: &backplane.Msg{Reply: m.Reply}})
+}
+
+// again repeats the answer to a CONNECT.
+func (s *Socket) again(reply string) {
+	s.data.mu.Lock()
+	defer s.data.mu.Unlock()
+	answer := &backplane.Connected{Worker: s.nsp.app.options.ID, Rooms: s.request.Rooms, Data: s.data.encodeLocked()}
+	if err := s.nsp.app.answer(reply, answer); err != nil {
+		s.nsp.app.options.Log.Error("cannot answer a CONNECT", zap.String("socket", s.id), zap.Error(err))
+	}
+}
+
+// forward gives a CONNECT that came to a worker about to leave back to the routers.
+func (r *reader) forward(m *backplane.Msg) {
+	var request backplane.Connect
+	err := json.Unmarshal(m.Data, &request)
+	if err == nil {
+		again := *m
+		again.Subject = r.conn.Connect(request.Namespace)
+		again.Sub = nil
+		err = r.conn.PublishMsg(&again)
+	}
+	if err != nil {
+		r.malformed(m, err)
+	}
+}
+
+// disconnect ends a socket, once. Of one that is not ours nothing is known.
+func (r *reader) disconnect(id, reason string) {
+	s := r.app.sockets.remove(id)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	node := s.node
+	s.mu.Unlock()
+	r.app.seen.changed(node, id)
+	r.end(s, reason)
+}
+
+// end has the disconnect handlers run, unless the socket was never let in.
+func (r *reader) end(s *Socket, reason string) {
+	r.app.metrics.disconnects.Inc()
+	if s.gone(ErrDisconnected) == stateOpen {
+		r.add(s, task{kind: taskDisconnect, text: reason})
+	}
+}
+
+// someoneLost hears that a lease has run out. A gateway's sockets are gone with it. If it is this worker's own,
+// others have got its sockets while it was silent: it lets go of them, and they have not disconnected.
+func (r *reader) someoneLost(m *backplane.Msg) {
+	var lost backplane.Lost
+	if err := json.Unmarshal(m.Data, &lost); err != nil {
+		r.malformed(m, err)
+		return
+	}
+	a := r.app
+	switch {
+	case lost.Node != "":
+		a.seen.lost(lost.Node, lost.Epoch)
+		for _, s := range a.sockets.take(func(s *Socket) bool { return s.on(lost.Node, lost.Epoch) }) {
+			r.end(s, "transport close")
+		}
+	case lost.Worker == a.options.ID && lost.Epoch == a.epoch && !a.run.leaving.Load():
+		list := a.sockets.takeAll()
+		for _, s := range list {
+			s.gone(ErrDisconnected)
+		}
+		a.options.Log.Error("this worker was taken for dead, and its sockets have new homes",
+			zap.String("worker", lost.Worker), zap.Int("sockets", len(list)))
+		r.beat()
+	}
+}

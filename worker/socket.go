@@ -1,0 +1,215 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"patchbay/backplane"
+)
+
+// Handshake is what is known of the client from its session's first request, and
+// the auth payload of its CONNECT.
+type Handshake struct {
+	Headers http.Header
+	Query   url.Values
+	Address string // the peer's IP address
+	URL     string
+	Time    time.Time
+	Secure  bool // over TLS
+	XDomain bool // with an Origin header
+
+	auth json.RawMessage
+}
+
+// Auth decodes the auth payload into what v points to. Without a payload it leaves v alone.
+func (h *Handshake) Auth(v any) error {
+	if len(h.auth) == 0 {
+		return nil
+	}
+	return decode(h.auth, nil, v)
+}
+
+// socketState says how far a socket has come.
+type socketState byte
+
+const (
+	stateConnecting socketState = iota // middleware runs; rooms and data are still collected here
+	stateOpen
+	stateGone
+)
+
+// Socket is one client's presence in one namespace. Its methods may be called from any
+// goroutine, and after the socket is gone.
+type Socket struct {
+	id      string
+	nsp     *Namespace
+	request backplane.Connect // less its data
+	queue   queue
+	own     atomic.Pointer[Handlers]
+	data    data
+
+	mu     sync.Mutex // guards what follows
+	state  socketState
+	node   string
+	epoch  uint64
+	rooms  []string // before the CONNECT is answered
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+func newSocket(nsp *Namespace, request backplane.Connect) *Socket {
+	s := &Socket{id: request.Socket, nsp: nsp, request: request, node: request.Node, epoch: request.Epoch}
+	s.data.load(request.Data)
+	s.request.Data = nil
+	s.rooms = request.Rooms
+	return s
+}
+
+// ID is the socket's public id, by which any worker can emit to it: `io.To(id)`.
+func (s *Socket) ID() string { return s.id }
+
+// Namespace is the socket's namespace.
+func (s *Socket) Namespace() *Namespace { return s.nsp }
+
+// Recovered reports whether the socket was connected before, and comes to this worker with its rooms and
+// data: its former worker is gone.
+func (s *Socket) Recovered() bool { return s.request.Recovered }
+
+// Node is the gateway that holds the socket, as far as this worker has heard; [Socket.Info] asks.
+func (s *Socket) Node() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.node
+}
+
+// Handshake returns what is known of the client. It is decoded at each call.
+func (s *Socket) Handshake() *Handshake {
+	var h backplane.Handshake
+	// A handshake that does not decode comes from no gateway of ours; it is taken for empty.
+	_ = json.Unmarshal(s.request.Handshake, &h)
+	return &Handshake{
+		Headers: h.Headers, Query: h.Query, Address: h.Address, URL: h.URL,
+		Time: time.UnixMilli(h.Time), Secure: h.Secure, XDomain: h.XDomain, auth: s.request.Auth,
+	}
+}
+
+// Context ends when the socket disconnects, as soon as that is known: while earlier events may still wait for
+// their handlers. context.Cause is then ErrDisconnected.
+func (s *Socket) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancelCause(s.nsp.app.ctx)
+		if s.state == stateGone {
+			s.cancel(ErrDisconnected)
+		}
+	}
+	return s.ctx
+}
+
+// Go runs f on a goroutine that the worker waits for when it stops. ctx is the socket's Context. It returns false,
+// and runs nothing, when the worker has stopped. A panic in f goes to the error handlers.
+func (s *Socket) Go(f func(ctx context.Context)) bool {
+	return s.nsp.app.extra.run(func() {
+		err := s.guard(func() error { f(s.Context()); return nil })
+		if err != nil {
+			s.failed("", err)
+		}
+	})
+}
+
+// OnEvent adds a handler for this socket alone; [On] and its kin take a Socket as well. It runs after those of
+// the namespace. Added in the connection handler, it misses no event.
+func (s *Socket) OnEvent(event string, f EventHandler) { s.handlers().OnEvent(event, f) }
+
+// OnDisconnect adds a handler for this socket alone, run before those of the namespace.
+func (s *Socket) OnDisconnect(f DisconnectHandler) { s.handlers().OnDisconnect(f) }
+
+func (s *Socket) handlers() *Handlers {
+	if h := s.own.Load(); h != nil {
+		return h
+	}
+	s.own.CompareAndSwap(nil, &Handlers{})
+	return s.own.Load()
+}
+
+// work does the socket's tasks until there are none. It is the socket's goroutine.
+func (s *Socket) work() {
+	for {
+		t, ok := s.queue.next()
+		if !ok {
+			return
+		}
+		switch t.kind {
+		case taskConnect:
+			s.admit(t.msg.Reply)
+		case taskEvent:
+			start := time.Now()
+			s.handleEvent(t.msg)
+			s.nsp.app.metrics.seconds.Observe(time.Since(start).Seconds())
+		case taskFull:
+			s.failed("", ErrQueueFull)
+		case taskDisconnect:
+			s.handleDisconnect(t.text)
+		}
+	}
+}
+
+// gone notes that the socket is disconnected, before its handlers hear of it. It reports what
+// the state was.
+func (s *Socket) gone(cause error) socketState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.state
+	s.state = stateGone
+	if s.cancel != nil {
+		s.cancel(cause)
+	}
+	return was
+}
+
+func (s *Socket) handleDisconnect(reason string) {
+	a := s.nsp.app
+	handlers := slices.Concat(s.own.Load().forDisconnect(), s.nsp.Handlers.forDisconnect())
+	for _, h := range handlers {
+		if err := s.guard(func() error { h(a.ctx, s, reason); return nil }); err != nil {
+			s.failed("disconnect", err)
+		}
+	}
+}
+
+// guard runs a handler; a panic becomes an error.
+func (s *Socket) guard(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.nsp.app.metrics.panics.Inc()
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+// failed tells the error handlers, or the log if there are none. A handler that panics here is logged.
+func (s *Socket) failed(event string, err error) {
+	a := s.nsp.app
+	a.metrics.failures.Inc()
+	handlers := s.nsp.Handlers.forError()
+	if len(handlers) == 0 {
+		a.options.Log.Error("handler failed", zap.String("socket", s.id), zap.String("namespace", s.nsp.name),
+			zap.String("event", event), zap.Error(err))
+	}
+	for _, h := range handlers {
+		if err := s.guard(func() error { h(a.ctx, s, event, err); return nil }); err != nil {
+			a.options.Log.Error("error handler failed", zap.String("socket", s.id), zap.Error(err))
+		}
+	}
+}
