@@ -150,7 +150,11 @@ func (b *broadcast) toSocket(l *loop) {
 // ask delivers an emit that wants an acknowledgement.
 func (b *broadcast) ask(k *socket, l *loop) {
 	if k == nil {
-		l.gw.noAck(b.reply, ackNoSocket)
+		// Other loops and nodes hear this too, if they have members of a room of that name: it is not
+		// theirs to say that the socket is not there.
+		if node, shard, _ := backplane.SplitSocketID(b.target.room); node == l.gw.options.ID && shard == l.index {
+			l.gw.noAck(b.reply, ackNoSocket)
+		}
 		return
 	}
 	id, ok := k.owe(b.reply)

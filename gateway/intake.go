@@ -112,12 +112,13 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 	_, shard, ok := backplane.SplitSocketID(id)
 	switch verb {
 	case "emit":
-		var shards uint64
-		if node, _, _ := backplane.SplitSocketID(id); ok && node == in.gw.options.ID && shard < len(in.gw.loops) {
-			shards = 1 << shard
+		if node, _, _ := backplane.SplitSocketID(id); m.Reply != "" && node == in.gw.options.ID && shard >= len(in.gw.loops) {
+			// Of a start with more loops.
+			in.gw.noAck(m.Reply, ackNoSocket)
+			return
 		}
 		// Others may be in a room of that name.
-		in.emit(m, target{room: id, socket: true}, shards|in.gw.interest.Shards(m.Subject))
+		in.emit(m, target{room: id, socket: true}, in.home(id)|in.gw.interest.Shards(m.Subject))
 	case "control":
 		c := &control{id: id, reply: m.Reply}
 		if err := json.Unmarshal(m.Data, &c.request); err != nil {
@@ -128,6 +129,9 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 			c.answer(in.gw, &backplane.ControlReply{Error: backplane.NoSocket})
 		}
 	case "ack":
+		if backplane.NoResponders(m) {
+			return // the worker that was asked is gone: so is the answer
+		}
 		payload, err := backplane.DecodePayload(m)
 		if err == nil {
 			err = socketio.ValidArray(payload.JSON, &in.gw.limits)
@@ -142,6 +146,15 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 	default:
 		in.bad(m, "unknown verb")
 	}
+}
+
+// home is the loop of a socket born here, as a set; empty for other names.
+func (in *intake) home(name string) uint64 {
+	node, shard, ok := backplane.SplitSocketID(name)
+	if !ok || node != in.gw.options.ID || shard >= len(in.gw.loops) {
+		return 0
+	}
+	return 1 << shard
 }
 
 // emit decodes and checks an emit once, and posts it to the loops that have recipients.
@@ -165,7 +178,8 @@ func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
 		to.nsp = e.Namespace
 	}
 	for _, room := range e.Rooms {
-		shards |= in.gw.interest.Shards(in.gw.conn.Room(to.nsp, room))
+		// The other copies are ignored, that on a socket's own subject among them.
+		shards |= in.home(room) | in.gw.interest.Shards(in.gw.conn.Room(to.nsp, room))
 	}
 	in.gw.metrics.emits.Inc()
 	b := &broadcast{target: to, emit: e, reply: m.Reply}

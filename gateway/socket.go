@@ -37,7 +37,8 @@ type namespace struct {
 	subject string
 	members []*socket // joined
 	rooms   map[string]*room
-	users   int // sockets, connecting ones included
+	users   int  // sockets, connecting ones included
+	claimed bool // the subject, for as long as there are users
 }
 
 // room is a loop's share of a room: a dense list of its members here.
@@ -60,6 +61,9 @@ func (l *loop) enter(name string) *namespace {
 	if n == nil {
 		n = &namespace{loop: l, name: name, subject: l.gw.conn.Namespace(name), rooms: map[string]*room{}}
 		l.namespaces[name] = n
+		// Before the CONNECT is asked for, so that what its handler emits to the namespace, at once
+		// after the acceptance, is heard here. add tries again if this fails.
+		n.claimed = l.gw.interest.Claim(n.subject, l.index) == nil
 	}
 	n.users++
 	return n
@@ -67,17 +71,22 @@ func (l *loop) enter(name string) *namespace {
 
 // exit takes a socket's use of the namespace back.
 func (n *namespace) exit() {
-	if n.users--; n.users == 0 {
-		delete(n.loop.namespaces, n.name)
+	if n.users--; n.users > 0 {
+		return
+	}
+	delete(n.loop.namespaces, n.name)
+	if n.claimed {
+		n.loop.gw.interest.Release(n.subject, n.loop.index, time.Now())
 	}
 }
 
-// add makes a socket a member. The first one claims the namespace's subject.
+// add makes a socket a member of the namespace, whose subject is subscribed when it returns.
 func (n *namespace) add(k *socket) error {
-	if len(n.members) == 0 {
+	if !n.claimed {
 		if err := n.loop.gw.interest.Claim(n.subject, n.loop.index); err != nil {
 			return err
 		}
+		n.claimed = true
 	}
 	k.place = int32(len(n.members))
 	n.members = append(n.members, k)
@@ -93,7 +102,6 @@ func (n *namespace) drop(k *socket) {
 	n.members = n.members[:last]
 	if last == 0 {
 		n.members = nil
-		n.loop.gw.interest.Release(n.subject, n.loop.index, time.Now())
 	}
 }
 
@@ -106,7 +114,7 @@ func (k *socket) join(name string) (bool, error) {
 	r := k.nsp.rooms[name]
 	if r == nil {
 		r = &room{nsp: k.nsp, name: name, subject: k.session.loop.gw.conn.Room(k.nsp.name, name)}
-		if err := k.session.loop.gw.interest.Claim(r.subject, k.session.loop.index); err != nil {
+		if err := r.claim(); err != nil {
 			return false, err
 		}
 		k.nsp.rooms[name] = r
@@ -115,6 +123,17 @@ func (k *socket) join(name string) (bool, error) {
 	k.rooms = append(k.rooms, membership{room: r, place: int32(len(r.members))})
 	r.members = append(r.members, place{socket: k, index: int32(len(k.rooms) - 1)})
 	return true, nil
+}
+
+// claim has the node hear the room's emits. What goes to sockets born here it hears already, and so
+// a room that is named like one of them.
+func (r *room) claim() error {
+	l := r.nsp.loop
+	if node, _, ok := backplane.SplitSocketID(r.name); ok && node == l.gw.options.ID {
+		l.gw.interest.Hold(r.subject, l.index)
+		return nil
+	}
+	return l.gw.interest.Claim(r.subject, l.index)
 }
 
 // leave takes the socket out of a room; false if it is not in it.
