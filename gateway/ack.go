@@ -25,7 +25,7 @@ func (k *socket) owe(reply string) (id uint64, ok bool) {
 	if k.acks == nil {
 		k.acks = &owedAcks{replies: map[uint64]string{}}
 	}
-	if len(k.acks.replies) >= k.session.loop.gw.options.Limits.PendingAcks {
+	if len(k.acks.replies) >= k.nsp.loop.gw.options.Limits.PendingAcks {
 		return 0, false
 	}
 	id = k.acks.next
@@ -47,7 +47,7 @@ func (k *socket) acknowledged(p socketio.Packet, payload backplane.Payload) {
 	if payload.JSON == nil {
 		payload.JSON = []byte("[]")
 	}
-	k.session.loop.gw.publish(reply, "", payload)
+	k.nsp.loop.gw.publish(reply, "", payload)
 }
 
 // dropAcks tells those who still wait that no acknowledgement will come.
@@ -56,7 +56,7 @@ func (k *socket) dropAcks() {
 		return
 	}
 	for _, reply := range k.acks.replies {
-		k.session.loop.gw.noAck(reply, ackDisconnected)
+		k.nsp.loop.gw.noAck(reply, ackDisconnected)
 	}
 	k.acks = nil
 }

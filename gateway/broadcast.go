@@ -20,6 +20,7 @@ type target struct {
 // broadcast is an emit on its way through the loops. It is read-only and shared by them:
 // encoded once, its packets go to every recipient as they are.
 type broadcast struct {
+	id     string // to be found by in the history, and the client's offset; empty if it is not to be recovered
 	target target
 	emit   backplane.Emit
 	reply  string    // where the client's acknowledgement goes, of an emit to one socket
@@ -35,6 +36,7 @@ func (b *broadcast) run(l *loop) {
 	if n == nil {
 		return
 	}
+	l.history.add(b, b.wire, l.now)
 	switch {
 	case len(b.emit.Rooms) > 0 || len(b.emit.Except) > 0:
 		b.toUnion(l, n)
@@ -79,7 +81,7 @@ func (b *broadcast) toUnion(l *loop, n *namespace) {
 	}
 	chosen := l.pending.chosen[:0]
 	pick := func(k *socket) {
-		if k.mark != mark && k.nsp == n && k.joining == nil {
+		if k.mark != mark && k.nsp == n && k.here() {
 			k.mark = mark
 			chosen = append(chosen, k)
 		}
@@ -120,23 +122,30 @@ func (b *broadcast) rooms() []string {
 // toSocket delivers to one socket, and to a room that bears its id as a name.
 func (b *broadcast) toSocket(l *loop) {
 	k := l.sockets[b.target.room]
-	if k != nil && (k.joining != nil || b.target.nsp != "" && b.target.nsp != k.nsp.name) {
+	if k != nil && (k.joining != nil && k.detached == nil || b.target.nsp != "" && b.target.nsp != k.nsp.name) {
 		k = nil
-	}
-	nsp := b.target.nsp
-	if nsp == "" && k != nil {
-		nsp = k.nsp.name
 	}
 	if b.reply != "" {
 		b.ask(k, l)
 		return
+	}
+	nsp := b.target.nsp
+	switch coming, ok := l.expected[b.target.room]; {
+	case nsp != "":
+	case k != nil:
+		nsp = k.nsp.name
+	case ok:
+		nsp = coming.nsp
 	}
 	n := l.namespaces[nsp]
 	if n == nil {
 		return
 	}
 	// Each loop encodes for itself: the namespace may be known to the socket's loop alone.
-	named := &broadcast{target: target{nsp: nsp, room: b.target.room}, emit: b.emit, wire: encodeEvent(nsp, b.emit.Payload)}
+	named := &broadcast{
+		id: b.id, target: target{nsp: nsp, room: b.target.room}, emit: b.emit, wire: encodeEvent(nsp, b.emit.Payload, b.id),
+	}
+	l.history.add(named, named.wire, l.now)
 	if len(b.emit.Rooms) > 0 || len(b.emit.Except) > 0 {
 		named.toUnion(l, n)
 		return
@@ -149,10 +158,10 @@ func (b *broadcast) toSocket(l *loop) {
 
 // ask delivers an emit that wants an acknowledgement.
 func (b *broadcast) ask(k *socket, l *loop) {
-	if k == nil {
+	if k == nil || !k.here() {
 		// Other loops and nodes hear this too, if they have members of a room of that name: it is not
 		// theirs to say that the socket is not there.
-		if node, shard, _ := backplane.SplitSocketID(b.target.room); node == l.gw.options.ID && shard == l.index {
+		if l.gw.loopOf(b.target.room) == l {
 			l.gw.noAck(b.reply, ackNoSocket)
 		}
 		return
@@ -170,6 +179,9 @@ func (b *broadcast) ask(k *socket, l *loop) {
 // deliver sends the packets of one event. Volatile ones are dropped if they would have to wait.
 func (k *socket) deliver(wire []*packet, volatile bool) {
 	s := k.session
+	if k.detached != nil || s == nil {
+		return // it is in the history
+	}
 	if volatile && !s.writable() {
 		s.loop.gw.metrics.dropped.Inc()
 		return
@@ -190,7 +202,7 @@ type answered struct {
 func (t *answered) run(l *loop) {
 	k := l.sockets[t.id]
 	ackID, err := strconv.ParseUint(t.ackID, 10, 64)
-	if k == nil || k.joining != nil || err != nil {
+	if k == nil || !k.here() || err != nil {
 		return
 	}
 	for _, p := range encodePacket(socketio.Packet{
@@ -200,8 +212,13 @@ func (t *answered) run(l *loop) {
 	}
 }
 
-// encodeEvent encodes an event for all its recipients.
-func encodeEvent(nsp string, payload backplane.Payload) []*packet {
+// encodeEvent encodes an event for all its recipients. The id, if there is one, is their offset: the
+// last argument (Socket.IO, connection state recovery).
+func encodeEvent(nsp string, payload backplane.Payload, id string) []*packet {
+	if id != "" {
+		quoted := socketio.AppendString(make([]byte, 0, len(id)+2), id)
+		payload.JSON = socketio.AppendArgument(make([]byte, 0, len(payload.JSON)+len(quoted)+1), payload.JSON, quoted)
+	}
 	return encodePacket(socketio.Packet{Type: socketio.Event, Namespace: nsp}, payload)
 }
 

@@ -188,9 +188,9 @@ func TestVolatile(t *testing.T) {
 	s, l := r.session(c.sid)
 	r.onLoop(l, func() {
 		for range 500 {
-			s.sockets[0].deliver(encodeEvent("/ws", payload(`["burst"]`)), true)
+			s.sockets[0].deliver(encodeEvent("/ws", payload(`["burst"]`), ""), true)
 		}
-		s.sockets[0].deliver(encodeEvent("/ws", payload(`["end"]`)), false)
+		s.sockets[0].deliver(encodeEvent("/ws", payload(`["end"]`), ""), false)
 	})
 	c.Expect(`42/ws,["burst"]`, `42/ws,["end"]`)
 }
@@ -222,20 +222,22 @@ func TestBadBackplaneMessages(t *testing.T) {
 	}
 }
 
-// Emits of the connection handler come after the acceptance, those after a join's answer reach the newcomer.
+// What a worker emits once it is told that the socket is open arrives, on any subject and in order; and what
+// follows the answer to a join reaches the newcomer.
 func TestOrderWithAcceptance(t *testing.T) {
 	r := newRig(t)
-	r.app.onConnect(func(request backplane.Connect) *backplane.Connected {
-		r.app.answer(r.app.conn.Node("g1", "connected", request.Socket), &backplane.Connected{Worker: "w1"})
-		for i := range 20 {
-			r.app.emitSocket(request.Socket, "", payload(fmt.Sprintf(`["own",%d]`, i)))
-			r.app.emitAll("/", fmt.Sprintf(`["all",%d]`, i))
-		}
-		return nil
-	})
-	c, _ := r.join("")
+	r.app.onConnect(accept("first"))
+	c, own := r.join("")
+	if id := next(t, r.app.opens); id != own {
+		t.Fatalf("open: %s, want %s", id, own)
+	}
 	for i := range 20 {
-		c.Expect(fmt.Sprintf(`42["own",%d]`, i), fmt.Sprintf(`42["all",%d]`, i))
+		r.app.emitSocket(own, "", payload(fmt.Sprintf(`["own",%d]`, i)))
+		r.app.emitAll("/", fmt.Sprintf(`["all",%d]`, i))
+		r.app.emitRoom("/", "first", fmt.Sprintf(`["room",%d]`, i))
+	}
+	for i := range 20 {
+		c.Expect(fmt.Sprintf(`42["own",%d]`, i), fmt.Sprintf(`42["all",%d]`, i), fmt.Sprintf(`42["room",%d]`, i))
 	}
 	c.Send("41")
 	next(t, r.app.leaves)

@@ -27,7 +27,7 @@ func (s *session) close(reason string, kind closeKind) {
 	s.deadline = 0
 	s.loop.gw.metrics.closed.WithLabelValues(reason).Inc()
 	for len(s.sockets) > 0 {
-		s.sockets[len(s.sockets)-1].remove(reason)
+		s.sockets[len(s.sockets)-1].drop(reason)
 	}
 	s.parts = nil
 	s.abandonUpgrade()

@@ -20,11 +20,12 @@ type control struct {
 
 func (t *control) run(l *loop) {
 	k := l.sockets[t.id]
-	if k == nil || k.joining != nil {
+	if k == nil || !k.here() {
 		t.answer(l.gw, &backplane.ControlReply{Error: backplane.NoSocket})
 		return
 	}
 	var err error
+	transport := k.session.transport() // afterwards it may have none
 	switch t.request.Op {
 	case backplane.OpInfo:
 	case backplane.OpJoin:
@@ -41,7 +42,7 @@ func (t *control) run(l *loop) {
 		return
 	}
 	// The version is taken after the change was added: whoever asks with it sees the change.
-	reply := &backplane.ControlReply{Transport: k.session.transport(), Seen: l.gw.feed.seen()}
+	reply := &backplane.ControlReply{Transport: transport, Seen: l.gw.feed.seen()}
 	reply.Rooms = append(k.roomNames(), k.id)
 	slices.Sort(reply.Rooms)
 	if err != nil {
@@ -50,6 +51,9 @@ func (t *control) run(l *loop) {
 	}
 	t.answer(l.gw, reply)
 }
+
+// here reports whether the socket is joined and its client is here.
+func (k *socket) here() bool { return k.joining == nil && k.detached == nil }
 
 // cancel implements canceller.
 func (t *control) cancel() {}
@@ -81,7 +85,7 @@ func (k *socket) joinAll(rooms []string) error {
 		}
 	}
 	if len(joined) > 0 {
-		k.session.loop.gw.feed.add(backplane.Change{Op: backplane.RoomsJoined, Socket: k.id, Rooms: joined})
+		k.nsp.loop.gw.feed.add(backplane.Change{Op: backplane.RoomsJoined, Socket: k.id, Rooms: joined})
 	}
 	return failed
 }
@@ -94,7 +98,7 @@ func (k *socket) leaveAll(rooms []string) {
 		}
 	}
 	if len(left) > 0 {
-		k.session.loop.gw.feed.add(backplane.Change{Op: backplane.RoomsLeft, Socket: k.id, Rooms: left})
+		k.nsp.loop.gw.feed.add(backplane.Change{Op: backplane.RoomsLeft, Socket: k.id, Rooms: left})
 	}
 }
 
@@ -117,8 +121,9 @@ func (k *socket) disconnect(end bool) {
 
 // dismiss takes the socket out of its namespace and tells the client.
 func (k *socket) dismiss() {
-	k.session.sendText(func(dst []byte) []byte { return socketio.AppendDisconnect(dst, k.nsp.name) })
-	if k.session.state == sessionOpen {
+	s := k.session
+	s.sendText(func(dst []byte) []byte { return socketio.AppendDisconnect(dst, k.nsp.name) })
+	if s.state == sessionOpen { // else it went with its session
 		k.remove(reasonServerLeft)
 	}
 }

@@ -187,7 +187,7 @@ type gather struct{ result chan []backplane.Change }
 func (g *gather) run(l *loop) {
 	changes := make([]backplane.Change, 0, len(l.sockets))
 	for _, k := range l.sockets {
-		if k.joining == nil {
+		if k.here() {
 			changes = append(changes, k.added())
 		}
 	}

@@ -29,15 +29,17 @@ var ErrNoBackplane = errors.New("gateway: no connection to NATS")
 
 // Gateway is one running node. Its methods may be called from any goroutine.
 type Gateway struct {
-	options    Options
-	limits     socketio.Limits
-	epoch      uint64 // Unix milliseconds of the start: grows at each
-	secret     []byte
-	maxMessage int    // bytes of a client's packet with its attachments
-	own        string // prefix of the node's own subjects
-	fixed      fixedPackets
-	log        *zap.Logger
-	metrics    *metrics
+	options       Options
+	limits        socketio.Limits
+	epoch         uint64 // Unix milliseconds of the start: grows at each
+	secret        []byte
+	recovery      time.Duration // how long a detached socket is kept; 0 for not at all
+	maxMessage    int           // bytes of a client's packet with its attachments
+	detachedLimit int           // per loop
+	own           string        // prefix of the node's own subjects
+	fixed         fixedPackets
+	log           *zap.Logger
+	metrics       *metrics
 
 	backend
 	front
@@ -56,6 +58,7 @@ type front struct {
 	listener *listener
 	loops    []*loop
 	relays   relays
+	routes   routes
 	web      *web
 	bundles  bundles
 	turn     atomic.Uint32 // of nextLoop
@@ -75,6 +78,8 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 		return nil, err
 	}
 	gw := &Gateway{options: options, epoch: uint64(time.Now().UnixMilli()), fixed: newFixedPackets(), log: options.Log}
+	gw.recovery = max(0, time.Duration(options.Engine.Recovery))
+	gw.detachedLimit = max(1, options.Limits.Detached/options.Loops)
 	gw.limits.Attachments = options.Limits.Attachments
 	gw.secret = []byte(options.Secret)
 	if options.Secret == "" {
@@ -114,7 +119,7 @@ func (gw *Gateway) connect(ctx context.Context) error {
 	inbox := backplane.NewInbox(conn, 0)
 	gw.backend = backend{
 		conn: conn, interest: backplane.NewInterest(inbox, 0), feed: newFeed(gw),
-		intake: &intake{gw: gw, inbox: inbox, seal: newSealer(gw.secret), done: make(chan struct{})},
+		intake: &intake{gw: gw, inbox: inbox, seal: newSealer(gw.secret), cuts: make(chan *cut, maxCuts), done: make(chan struct{})},
 	}
 	gw.own = conn.Node(gw.options.ID, "", "")
 	for _, subject := range []string{conn.NodeAll(gw.options.ID), conn.SocketsOf(gw.options.ID), conn.Hello(), conn.Lost()} {
@@ -221,6 +226,9 @@ func (gw *Gateway) waitLoops() {
 		<-l.done
 	}
 }
+
+// now is the time of day, for what is not a deadline.
+func (gw *Gateway) now() time.Time { return time.Now() }
 
 // owns reports whether a session id is of this node and this start.
 func (gw *Gateway) owns(id sid) bool {

@@ -52,6 +52,7 @@ func newRigWithoutApp(t testing.TB, change ...func(*Options)) *rig {
 func (r *rig) open(id string, change ...func(*Options)) *Gateway {
 	r.Helper()
 	options := Options{ID: id, Listen: "127.0.0.1:0", Loops: 2, Backplane: backplane.Options{Server: r.nats}}
+	options.Engine.Recovery = Off // recovery has tests of its own
 	for _, f := range change {
 		f(&options)
 	}
@@ -146,6 +147,7 @@ type app struct {
 	connects chan backplane.Connect
 	events   chan appEvent
 	leaves   chan leave
+	opens    chan string         // sockets that gateways say are open; those beyond its room are dropped
 	replies  chan *backplane.Msg // on the app's inbox subject
 	reply    string
 }
@@ -171,7 +173,7 @@ func newApp(t testing.TB, nats *backplane.Server) *app {
 		TB: t, conn: conn, inbox: backplane.NewInbox(conn, 0),
 		decide:   make(chan func(backplane.Connect) *backplane.Connected, 1),
 		connects: make(chan backplane.Connect, room), events: make(chan appEvent, room),
-		leaves: make(chan leave, room), replies: make(chan *backplane.Msg, room), reply: "test.reply",
+		leaves: make(chan leave, room), opens: make(chan string, room), replies: make(chan *backplane.Msg, room), reply: "test.reply",
 	}
 	a.decide <- func(c backplane.Connect) *backplane.Connected { return &backplane.Connected{Worker: "w1"} }
 	a.serve(conn.WorkerAll("w1"))
@@ -241,6 +243,11 @@ func (a *app) handle(m *backplane.Msg) {
 			a.Errorf("event: %v", err)
 		}
 		a.events <- appEvent{socket, m.Reply, payload}
+	case ok && verb == "open":
+		select {
+		case a.opens <- socket:
+		default:
+		}
 	case ok && verb == "disconnect":
 		a.leaves <- leave{socket, string(m.Data)}
 	default:

@@ -39,7 +39,7 @@ type workerLost struct{ worker string }
 
 func (t workerLost) run(l *loop) {
 	for _, k := range l.sockets {
-		if k.worker == t.worker && k.joining == nil && k.homing == nil {
+		if k.worker == t.worker && k.here() && k.homing == nil {
 			k.seekHome()
 		}
 	}
@@ -47,7 +47,7 @@ func (t workerLost) run(l *loop) {
 
 // seekHome asks the routers for a new worker, which is told what the old one knew.
 func (k *socket) seekHome() {
-	s, gw := k.session, k.session.loop.gw
+	s, gw := k.session, k.nsp.loop.gw
 	request, err := json.Marshal(backplane.Connect{
 		Socket: k.id, Namespace: k.nsp.name, Node: gw.options.ID, Epoch: gw.epoch,
 		Handshake: s.handshake, Auth: k.auth, Rooms: k.roomNames(), Data: k.data, Recovered: true,
@@ -63,7 +63,7 @@ func (k *socket) seekHome() {
 
 // settle takes the answer to a search for a home.
 func (k *socket) settle(t *connected) {
-	h, s, gw := k.homing, k.session, k.session.loop.gw
+	h, s, gw := k.homing, k.session, k.nsp.loop.gw
 	switch {
 	case t.none || t.answer.Error != nil && retriable(t.answer.Error):
 		h.retry = s.loop.now + joinRetry
@@ -99,7 +99,7 @@ func (k *socket) hold(reply string, p backplane.Payload) {
 		h.size += len(a)
 	}
 	if len(h.waiting) >= maxWaitingEvents || h.size > maxWaitingBytes {
-		k.session.loop.gw.log.Warn("too many events wait for a worker", zap.String("socket", k.id))
+		k.nsp.loop.gw.log.Warn("too many events wait for a worker", zap.String("socket", k.id))
 		k.session.close(reasonNoWorker, closeServer)
 		return
 	}
@@ -120,5 +120,5 @@ func (k *socket) search(now time.Duration) {
 
 // ackReply is the reply subject of an event whose acknowledgement the client wants.
 func (k *socket) ackReply(ackID uint64) string {
-	return k.session.loop.gw.conn.SocketAck(k.id, strconv.FormatUint(ackID, 10))
+	return k.nsp.loop.gw.conn.SocketAck(k.id, strconv.FormatUint(ackID, 10))
 }

@@ -102,7 +102,7 @@ func (k *socket) event(p socketio.Packet, payload backplane.Payload) {
 	if payload.JSON == nil {
 		return // harmless, and nothing to tell
 	}
-	gw := k.session.loop.gw
+	gw := k.nsp.loop.gw
 	reply := ""
 	if p.HasAck {
 		reply = k.ackReply(p.AckID)

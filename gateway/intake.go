@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"go.uber.org/zap"
@@ -17,7 +18,9 @@ type intake struct {
 	gw    *Gateway
 	inbox *backplane.Inbox
 	seal  *sealer
-	seen  recent // ids of emits that come on several subjects
+	seen  recent    // ids of emits that come on several subjects
+	ids   uint64    // given to emits that have none
+	cuts  chan *cut // sockets that change their loop
 	done  chan struct{}
 }
 
@@ -28,6 +31,8 @@ func (in *intake) run(stop <-chan struct{}) {
 		select {
 		case m := <-in.inbox.C:
 			in.handle(m)
+		case c := <-in.cuts:
+			in.perform(c)
 		case <-stop:
 			return
 		}
@@ -102,19 +107,18 @@ func (in *intake) connected(m *backplane.Msg, id string) {
 			return
 		}
 	}
-	if _, shard, ok := backplane.SplitSocketID(id); ok && shard < len(in.gw.loops) {
-		in.gw.loops[shard].post(t)
+	if l := in.gw.loopOf(id); l != nil {
+		l.post(t)
 	}
 }
 
 // toSocket handles what is addressed to one socket.
 func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
-	_, shard, ok := backplane.SplitSocketID(id)
+	l := in.gw.loopOf(id)
 	switch verb {
 	case "emit":
-		if node, _, _ := backplane.SplitSocketID(id); m.Reply != "" && node == in.gw.options.ID && shard >= len(in.gw.loops) {
-			// Of a start with more loops.
-			in.gw.noAck(m.Reply, ackNoSocket)
+		if node, _, _ := backplane.SplitSocketID(id); l == nil && m.Reply != "" && node == in.gw.options.ID {
+			in.gw.noAck(m.Reply, ackNoSocket) // of a start with more loops
 			return
 		}
 		// Others may be in a room of that name.
@@ -125,7 +129,7 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 			in.bad(m, "control: "+err.Error())
 			return
 		}
-		if !ok || shard >= len(in.gw.loops) || !in.gw.loops[shard].post(c) {
+		if l == nil || !l.post(c) {
 			c.answer(in.gw, &backplane.ControlReply{Error: backplane.NoSocket})
 		}
 	case "ack":
@@ -140,21 +144,20 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 			in.bad(m, "ack: "+err.Error())
 			return
 		}
-		if ok && shard < len(in.gw.loops) {
-			in.gw.loops[shard].post(&answered{id: id, ackID: arg, payload: payload})
+		if l != nil {
+			l.post(&answered{id: id, ackID: arg, payload: payload})
 		}
 	default:
 		in.bad(m, "unknown verb")
 	}
 }
 
-// home is the loop of a socket born here, as a set; empty for other names.
+// home is the loop of a socket of this node, as a set; empty for other names.
 func (in *intake) home(name string) uint64 {
-	node, shard, ok := backplane.SplitSocketID(name)
-	if !ok || node != in.gw.options.ID || shard >= len(in.gw.loops) {
-		return 0
+	if l := in.gw.loopOf(name); l != nil {
+		return 1 << l.index
 	}
-	return 1 << shard
+	return 0
 }
 
 // emit decodes and checks an emit once, and posts it to the loops that have recipients.
@@ -183,8 +186,11 @@ func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
 	}
 	in.gw.metrics.emits.Inc()
 	b := &broadcast{target: to, emit: e, reply: m.Reply}
+	if in.gw.recovery > 0 && !e.Volatile && m.Reply == "" {
+		b.id = in.offset(e.ID)
+	}
 	if !to.socket {
-		b.wire = encodeEvent(to.nsp, e.Payload)
+		b.wire = encodeEvent(to.nsp, e.Payload, b.id)
 	}
 	for _, l := range in.gw.loops {
 		if shards&(1<<l.index) != 0 {
@@ -193,11 +199,46 @@ func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
 	}
 }
 
+// offset is the id by which an emit is found again: its own, or one of this node's.
+func (in *intake) offset(id string) string {
+	if id != "" {
+		return id
+	}
+	in.ids++
+	return in.gw.options.ID + "." + strconv.FormatUint(in.ids, 36)
+}
+
+// cut asks for a socket's messages to go to another loop. It does not wait; false means that too many ask.
+func (in *intake) cut(c *cut) bool {
+	select {
+	case in.cuts <- c:
+		return true
+	default:
+		return false
+	}
+}
+
+// perform changes a socket's loop, between two messages.
+func (in *intake) perform(c *cut) {
+	if in.gw.loopOf(c.fetch.id) != c.from { // another was quicker
+		c.to.post(&given{fetch: c.fetch})
+		return
+	}
+	in.gw.route(c.fetch.id, c.to)
+	c.to.post(&expected{fetch: c.fetch})
+	if !c.from.post(&give{fetch: c.fetch, to: c.to}) {
+		c.to.post(&given{fetch: c.fetch})
+	}
+}
+
 // bad counts and logs a message that nobody should have sent.
 func (in *intake) bad(m *backplane.Msg, why string) {
 	in.gw.metrics.badMessages.Inc()
 	in.gw.log.Warn("bad message on the backplane", zap.String("subject", m.Subject), zap.String("why", why))
 }
+
+// maxCuts is how many sockets may wait to change their loop; a client beyond them starts anew.
+const maxCuts = 1024
 
 // recentSize is how many ids of multi-room emits are remembered. Copies of one emit come
 // close together: they leave one publisher one after another.

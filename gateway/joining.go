@@ -34,6 +34,9 @@ func (s *session) connect(p socketio.Packet) {
 		s.forceClose(errSecondConnect)
 		return
 	}
+	if s.resume(p) || s.state != sessionOpen {
+		return
+	}
 	gw := s.loop.gw
 	if len(s.sockets) >= gw.options.Limits.Namespaces {
 		s.refuse(p.Namespace, &backplane.ConnectError{
@@ -41,6 +44,14 @@ func (s *session) connect(p socketio.Packet) {
 		})
 		return
 	}
+	k := s.newSocket(p)
+	k.ask(k.joining)
+	s.schedule()
+}
+
+// newSocket adds a socket whose CONNECT is to be decided.
+func (s *session) newSocket(p socketio.Packet) *socket {
+	gw := s.loop.gw
 	k := &socket{
 		id:      backplane.NewSocketID(gw.options.ID, s.loop.index),
 		session: s, nsp: s.loop.enter(p.Namespace), auth: bytes.Clone(p.Payload),
@@ -55,13 +66,12 @@ func (s *session) connect(p socketio.Packet) {
 	k.joining = &joining{request: request, giveUp: s.loop.now + gw.options.Engine.AdmitTimeout}
 	s.sockets = append(s.sockets, k)
 	s.loop.sockets[k.id] = k
-	k.ask(k.joining)
-	s.schedule()
+	return k
 }
 
 // ask sends the CONNECT to a router. The answer comes to intake, on our `connected` subject.
 func (k *socket) ask(j *joining) {
-	gw := k.session.loop.gw
+	gw := k.nsp.loop.gw
 	j.retry = 0
 	m := &backplane.Msg{
 		Subject: gw.conn.Connect(k.nsp.name),
@@ -72,7 +82,7 @@ func (k *socket) ask(j *joining) {
 		backplane.SetNamespace(m, k.nsp.name)
 	}
 	if err := gw.conn.PublishMsg(m); err != nil {
-		j.retry = k.session.loop.now + joinRetry
+		j.retry = k.nsp.loop.now + joinRetry
 	}
 }
 
@@ -119,8 +129,9 @@ func (t *connected) run(l *loop) {
 		k.session.schedule()
 	case t.answer.Error != nil:
 		l.gw.metrics.connects.WithLabelValues("refused").Inc()
+		s := k.session
 		k.remove("")
-		k.session.refuse(k.nsp.name, t.answer.Error)
+		s.refuse(k.nsp.name, t.answer.Error)
 	default:
 		k.accept(&t.answer)
 	}
@@ -128,14 +139,19 @@ func (t *connected) run(l *loop) {
 
 // accept completes a CONNECT: from here on the socket is a member, has a home, and is public.
 func (k *socket) accept(answer *backplane.Connected) {
-	s, gw := k.session, k.session.loop.gw
-	if err := k.nsp.add(k); err != nil {
-		k.subscriptionFailed(err)
-		return
+	gw := k.nsp.loop.gw
+	k.worker = gw.workerName(answer.Worker)
+	if len(answer.Data) > 0 {
+		k.data = bytes.Clone(answer.Data)
+	}
+	if k.detached == nil {
+		if err := k.nsp.add(k); err != nil {
+			k.subscriptionFailed(err)
+			return
+		}
+		k.since = k.nsp.loop.history.next()
 	}
 	k.joining = nil
-	k.worker = gw.workerName(answer.Worker)
-	k.data = bytes.Clone(answer.Data)
 	gw.metrics.sockets.Inc()
 	for _, name := range answer.Rooms {
 		if _, err := k.join(name); err != nil {
@@ -143,17 +159,36 @@ func (k *socket) accept(answer *backplane.Connected) {
 			return
 		}
 	}
+	gw.metrics.connects.WithLabelValues("accepted").Inc()
+	if k.detached != nil {
+		k.welcomeBack()
+		return
+	}
+	k.announce()
+}
+
+// announce makes the socket public, and tells the client that it has joined.
+func (k *socket) announce() {
+	s, l := k.session, k.nsp.loop
+	if s == nil { // what it had missed was more than it may have queued
+		return
+	}
 	s.flags |= flagJoined
 	s.deadline = 0
-	gw.metrics.connects.WithLabelValues("accepted").Inc()
-	gw.feed.add(k.added())
-	s.sendText(func(dst []byte) []byte { return socketio.AppendConnect(dst, k.nsp.name, k.id, "") })
+	l.gw.feed.add(k.added())
+	// The subscriptions are made, on this same connection: what the worker emits from here on arrives.
+	l.gw.toWorker(k.worker, "open", k.id, nil)
+	pid := ""
+	if l.history.window > 0 {
+		pid = l.seal.pid(k.id)
+	}
+	s.sendText(func(dst []byte) []byte { return socketio.AppendConnect(dst, k.nsp.name, k.id, pid) })
 	s.schedule()
 }
 
 // subscriptionFailed ends a session that could not hear its rooms: the NATS connection is closed for good.
 func (k *socket) subscriptionFailed(err error) {
-	k.session.loop.gw.log.Error("cannot subscribe for a socket", zap.String("socket", k.id), zap.Error(err))
+	k.nsp.loop.gw.log.Error("cannot subscribe for a socket", zap.String("socket", k.id), zap.Error(err))
 	k.session.close(reasonTransportError, closeServer)
 }
 

@@ -29,11 +29,14 @@ type loop struct {
 	now      time.Duration // of this turn, since start
 	buf      []byte        // scratch: reads in the first half of a turn, writes in the second
 	owned
-	pending turn
-	frames  frameReader
-	seal    *sealer
-	over    bool          // set by the task that ends the loop
-	done    chan struct{} // closed when the goroutine returns
+	pending  turn
+	frames   frameReader
+	seal     *sealer
+	history  history
+	gone     departed               // detached sockets
+	expected map[string]expectation // sockets that come from another loop
+	over     bool                   // set by the task that ends the loop
+	done     chan struct{}          // closed when the goroutine returns
 }
 
 // owned finds what a loop owns.
@@ -61,9 +64,11 @@ func newLoop(gw *Gateway, index int) (*loop, error) {
 	}
 	return &loop{
 		gw: gw, index: index, poll: poll, wheel: newWheel(), start: time.Now(), listenFD: -1,
-		buf:  make([]byte, bufferSize),
-		seal: newSealer(gw.secret),
-		done: make(chan struct{}),
+		buf:      make([]byte, bufferSize),
+		seal:     newSealer(gw.secret),
+		done:     make(chan struct{}),
+		expected: map[string]expectation{},
+		history:  history{window: gw.recovery, limit: gw.options.Limits.HistoryBytes / gw.options.Loops},
 		owned: owned{
 			sessions:   map[sessionKey]*session{},
 			sockets:    map[string]*socket{},
@@ -179,10 +184,10 @@ func (l *loop) setDirty(c *conn) {
 type stopLoop struct{ reason string }
 
 func (t stopLoop) run(l *loop) {
+	l.over = true
 	for _, s := range l.sessions {
 		s.close(t.reason, closeServer)
 	}
-	l.over = true
 }
 
 // finish closes all that is left after the last turn.

@@ -11,6 +11,9 @@ type metrics struct {
 	connectTimeouts, homeless, rehomed                        prometheus.Counter
 	sockets, rooms                                            prometheus.Gauge
 	opened, closed, refusals, connects, badPackets            *prometheus.CounterVec
+	replayed                                                  prometheus.Counter
+	detached                                                  prometheus.Gauge
+	recoveries                                                *prometheus.CounterVec
 	relays                                                    *prometheus.HistogramVec
 }
 
@@ -50,6 +53,9 @@ func newMetrics(gw *Gateway) (*metrics, error) {
 		connectTimeouts: counter("connect_timeouts_total", "Sessions closed because they joined no namespace in time."),
 		homeless:        counter("sockets_homeless_total", "Sockets whose worker was lost."),
 		rehomed:         counter("sockets_rehomed_total", "Sockets that got a new home after their worker was lost."),
+		replayed:        counter("recovery_events_total", "Missed events given to clients that came back."),
+		detached:        gauge("detached_sockets", "Sockets without a transport whose clients may come back."),
+		recoveries:      vector("recoveries_total", "Attempts to come back, and ends of detached sockets, by outcome.", "outcome"),
 		sockets:         gauge("sockets", "Sockets that have joined a namespace."),
 		rooms:           gauge("rooms", "Rooms with a member, counted once for each loop."),
 		opened:          vector("sessions_opened_total", "Sessions opened, by first transport.", "transport"),

@@ -46,7 +46,30 @@ type EngineOptions struct {
 	UpgradeTimeout time.Duration `name:"upgrade-timeout" default:"10s" help:"How long an upgrade to WebSocket may take."`
 	AdmitTimeout   time.Duration `name:"admit-timeout" default:"10s" help:"How long a CONNECT may wait for a router and a worker before it is refused."`
 	MaxPayload     int           `name:"max-payload" default:"1000000" help:"Largest polling payload or WebSocket message from a client, in bytes."`
+	Recovery       Window        `name:"recovery" default:"2m" help:"How long a client that lost its connection can come back to its socket; 0 turns it off."`
 	Echo           bool          `name:"engine-echo" help:"Also serve /engine.io/: bare Engine.IO that sends every message back, for conformance tests."`
+}
+
+// Window is a duration that can be turned off: zero means the default, negative means off. As
+// text, "0" is off.
+type Window time.Duration
+
+// Off is a Window that is turned off.
+const Off Window = -1
+
+// DefaultRecovery is Socket.IO's maxDisconnectionDuration.
+const DefaultRecovery = Window(2 * time.Minute)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (w *Window) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	if *w = Window(d); d <= 0 {
+		*w = Off
+	}
+	return nil
 }
 
 // HTTPOptions are the public listener's.
@@ -72,6 +95,10 @@ type Limits struct {
 	HeaderTimeout time.Duration `name:"header-timeout" default:"10s" help:"How long a connection may take to send a request's headers."`
 	// Attachments stops a packet that announces more parts than anyone needs.
 	Attachments int `name:"max-attachments" default:"10" help:"Attachments of one Socket.IO packet."`
+	// Detached stops clients from leaving sockets behind without end.
+	Detached int `name:"max-detached" default:"10000" help:"Detached sockets that are kept; past them the oldest is forgotten."`
+	// HistoryBytes bounds what is kept for clients that come back.
+	HistoryBytes int `name:"recovery-bytes" default:"67108864" help:"Bytes of past events kept for clients that come back; whoever missed more starts anew."`
 	// PendingAcks bounds the acknowledgements that one socket may owe to applications.
 	PendingAcks int `name:"max-pending-acks" default:"10000" help:"Acknowledgements that one socket may owe; emits that ask for more fail."`
 }
@@ -92,6 +119,9 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Engine.ConnectTimeout, 45*time.Second)
 	setDefault(&o.Engine.UpgradeTimeout, 10*time.Second)
 	setDefault(&o.Engine.AdmitTimeout, 10*time.Second)
+	setDefault(&o.Engine.Recovery, DefaultRecovery)
+	setDefault(&o.Limits.Detached, 10_000)
+	setDefault(&o.Limits.HistoryBytes, 64<<20)
 	setDefault(&o.Engine.MaxPayload, engineio.DefaultMaxPayload)
 	setDefault(&o.HTTP.Path, DefaultPath)
 	setDefault(&o.HTTP.ClientDir, "node_modules/socket.io-client/dist")

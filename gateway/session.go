@@ -169,11 +169,21 @@ func (s *session) packet(p engineio.Packet) {
 		s.message(p)
 	case engineio.Pong:
 		s.flags &^= flagPinged
+		s.confirm(s.beat - s.loop.gw.options.Engine.PingTimeout)
 		s.beat = s.loop.now + s.loop.gw.options.Engine.PingInterval
 		s.schedule()
 	case engineio.Ping: // the server pings
 		s.close(reasonTransportError, closeBroken)
 	default: // open, upgrade and noop mean nothing here
+	}
+}
+
+// confirm notes that the client has had what was sent before a time, that of the ping which it answered.
+func (s *session) confirm(sent time.Duration) {
+	for _, k := range s.sockets {
+		if k.backlog != nil && k.backAt < sent {
+			k.backlog = nil
+		}
 	}
 }
 

@@ -85,6 +85,9 @@ func (s *sealer) open(text string) (id sid, ok bool) {
 	return id, true
 }
 
+// equal compares in constant time.
+func (s *sealer) equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
+
 func (s *sealer) sum(body []byte, node string) []byte {
 	s.mac.Reset()
 	s.mac.Write(body)

@@ -9,24 +9,30 @@ import (
 
 // socket is a session's presence in one namespace. Owned by its loop.
 type socket struct {
-	id      string // public
-	session *session
-	nsp     *namespace
-	worker  string       // its home, once it has joined
-	joining *joining     // while its CONNECT is being decided
-	homing  *homing      // while it looks for a new home
-	rooms   []membership // without the room of its own id
-	acks    *owedAcks    // nil until an emit asks for one
-	data    []byte       // a JSON object, or nil
-	auth    []byte       // the payload of its CONNECT, or nil
-	place   int32        // in nsp.members
-	mark    uint32       // of the last union of rooms that it was found in
+	id         string // public
+	session    *session
+	nsp        *namespace
+	worker     string        // its home, once it has joined
+	joining    *joining      // while its CONNECT is being decided
+	homing     *homing       // while it looks for a new home
+	detached   *detached     // while its transport is gone
+	replayFrom replayPoint   // what its client has, while it comes back
+	backlog    []past        // what it missed before it came to this loop, until its client is known to have it
+	backAt     time.Duration // when it came back
+	rooms      []membership  // without the room of its own id
+	since      uint64        // the position in its loop's history at which it joined
+	acks       *owedAcks     // nil until an emit asks for one
+	data       []byte        // a JSON object, or nil
+	auth       []byte        // the payload of its CONNECT, or nil
+	place      int32         // in nsp.members
+	mark       uint32        // of the last union of rooms that it was found in
 }
 
 // membership is one socket's in one room.
 type membership struct {
 	room  *room
-	place int32 // in room.members
+	since uint64 // the position in the loop's history at which it joined
+	place int32  // in room.members
 }
 
 // namespace is a loop's share of a namespace: its sockets here, and the rooms they are in. It
@@ -111,16 +117,16 @@ func (k *socket) join(name string) (bool, error) {
 	if name == k.id || k.in(name) {
 		return false, nil
 	}
-	r := k.nsp.rooms[name]
+	l, r := k.nsp.loop, k.nsp.rooms[name]
 	if r == nil {
-		r = &room{nsp: k.nsp, name: name, subject: k.session.loop.gw.conn.Room(k.nsp.name, name)}
+		r = &room{nsp: k.nsp, name: name, subject: l.gw.conn.Room(k.nsp.name, name)}
 		if err := r.claim(); err != nil {
 			return false, err
 		}
 		k.nsp.rooms[name] = r
-		k.session.loop.gw.metrics.rooms.Inc()
+		l.gw.metrics.rooms.Inc()
 	}
-	k.rooms = append(k.rooms, membership{room: r, place: int32(len(r.members))})
+	k.rooms = append(k.rooms, membership{room: r, since: l.history.next(), place: int32(len(r.members))})
 	r.members = append(r.members, place{socket: k, index: int32(len(k.rooms) - 1)})
 	return true, nil
 }
@@ -200,25 +206,38 @@ func (k *socket) added() backplane.Change {
 
 // remove takes the socket out of everything and tells its worker why. The client is not told.
 func (k *socket) remove(reason string) {
-	s := k.session
-	gw := s.loop.gw
-	s.sockets = slices.DeleteFunc(s.sockets, func(other *socket) bool { return other == k })
-	delete(s.loop.sockets, k.id)
-	if k.joining != nil {
+	l := k.nsp.loop
+	switch {
+	case k.joining != nil && k.detached != nil: // it was coming back
+		k.session.withdraw(k)
+		k.joining, k.session = nil, nil
+		k.forget("refused")
+		return
+	case k.joining != nil:
 		// The answer will find no socket, and the worker that gave it will be told then.
-		k.joining = nil
+		k.session.withdraw(k)
+		k.joining, k.session = nil, nil
+		delete(l.sockets, k.id)
 		k.nsp.exit()
 		return
 	}
+	k.leaveSession(reason)
+	k.leaveLoop()
+}
+
+// leaveLoop takes the socket out of its rooms and its loop.
+func (k *socket) leaveLoop() {
+	l := k.nsp.loop
+	delete(l.sockets, k.id)
+	l.gw.unroute(k.id, l)
 	for len(k.rooms) > 0 {
 		k.leaveAt(len(k.rooms) - 1)
 	}
 	k.nsp.drop(k)
 	k.nsp.exit()
-	k.dropAcks()
-	gw.metrics.sockets.Dec()
-	gw.feed.add(backplane.Change{Op: backplane.SocketRemoved, Socket: k.id})
-	if k.homing == nil { // a worker that accepts it now is told then
-		gw.toWorker(k.worker, "disconnect", k.id, []byte(reason))
-	}
+}
+
+// withdraw takes a socket off a session's list.
+func (s *session) withdraw(k *socket) {
+	s.sockets = slices.DeleteFunc(s.sockets, func(other *socket) bool { return other == k })
 }

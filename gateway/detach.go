@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"patchbay/backplane"
+)
+
+// detached is the state of a socket whose transport is gone and which is kept for a while, so that
+// its client can come back. It stays a member of its rooms, without being delivered to: so its
+// loop goes on hearing what it misses, and keeps it in its history.
+type detached struct {
+	until time.Duration
+}
+
+// recoverable are the reasons after which a client may come back: those of the transport, not those of
+// somebody's will (Socket.IO, connection state recovery).
+func recoverable(reason string) bool {
+	switch reason {
+	case reasonTransportClose, reasonTransportError, reasonPingTimeout, reasonForcedClose, reasonSlowConsumer, reasonNoWorker:
+		return true
+	}
+	return false
+}
+
+// drop takes the socket out of its session, for a reason that may allow it to come back.
+func (k *socket) drop(reason string) {
+	l := k.nsp.loop
+	if k.joining != nil && k.detached != nil { // it was coming back, and waits again
+		k.session.withdraw(k)
+		k.joining, k.session = nil, nil
+		return
+	}
+	if k.joining != nil || l.history.window == 0 || l.over || !recoverable(reason) {
+		k.remove(reason)
+		return
+	}
+	k.leaveSession(reason)
+	k.detached = &detached{until: l.now + l.history.window}
+	l.gone.add(k)
+	l.gw.metrics.detached.Inc()
+	for l.gone.count > l.gw.detachedLimit {
+		l.gone.forgetOldest(l)
+	}
+	l.gone.schedule(l)
+}
+
+// leaveSession ends what the socket shares with a session, and tells routers and worker. Its rooms stay.
+func (k *socket) leaveSession(reason string) {
+	s, gw := k.session, k.nsp.loop.gw
+	s.withdraw(k)
+	k.session = nil
+	k.dropAcks()
+	gw.metrics.sockets.Dec()
+	gw.feed.add(backplane.Change{Op: backplane.SocketRemoved, Socket: k.id})
+	if k.homing == nil { // a worker that accepts it now is told then
+		gw.toWorker(k.worker, "disconnect", k.id, []byte(reason))
+	}
+	k.homing = nil
+}
+
+// forget ends a detached socket.
+func (k *socket) forget(outcome string) {
+	l := k.nsp.loop
+	k.detached = nil
+	k.backlog = nil
+	l.gone.count--
+	l.gw.metrics.detached.Dec()
+	if outcome != "" {
+		l.gw.metrics.recoveries.WithLabelValues(outcome).Inc()
+	}
+	k.leaveLoop()
+}
+
+// departed are a loop's detached sockets in the order of their ends. Owned by the loop.
+type departed struct {
+	queue []departure
+	count int
+	timer timer
+}
+
+// departure is one detachment; it is over when the socket has another, or none.
+type departure struct {
+	socket *socket
+	state  *detached
+}
+
+func (d *departed) add(k *socket) {
+	d.count++
+	d.queue = append(d.queue, departure{socket: k, state: k.detached})
+}
+
+// schedule arms the timer for the oldest.
+func (d *departed) schedule(l *loop) {
+	for len(d.queue) > 0 && d.queue[0].over() {
+		d.queue = d.queue[1:]
+	}
+	if len(d.queue) == 0 {
+		d.queue = nil
+		l.wheel.stop(&d.timer)
+		return
+	}
+	l.wheel.set(&d.timer, d.queue[0].state.until, expiry{l})
+}
+
+// forgetOldest makes room for a newer one.
+func (d *departed) forgetOldest(l *loop) {
+	for len(d.queue) > 0 {
+		oldest := d.queue[0]
+		d.queue = d.queue[1:]
+		if !oldest.over() {
+			l.gw.log.Debug("detached socket forgotten: too many", zap.String("socket", oldest.socket.id))
+			oldest.socket.forget("evicted")
+			return
+		}
+	}
+}
+
+// over reports that the socket came back since, or is gone.
+func (d *departure) over() bool { return d.socket.detached != d.state }
+
+// expiry ends the detached sockets whose time is over.
+type expiry struct{ l *loop }
+
+func (e expiry) expire(now time.Duration) {
+	d := &e.l.gone
+	for len(d.queue) > 0 && (d.queue[0].over() || d.queue[0].state.until <= now) {
+		oldest := d.queue[0]
+		d.queue = d.queue[1:]
+		if !oldest.over() {
+			oldest.socket.forget("expired")
+		}
+	}
+	e.l.history.trim(now)
+	d.schedule(e.l)
+}

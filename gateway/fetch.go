@@ -1,0 +1,240 @@
+package gateway
+
+import (
+	"bytes"
+
+	"patchbay/protocol/socketio"
+)
+
+// A client that comes back may meet another loop of its node than before. Its detached socket then moves
+// to the new session's loop, in four steps, none of which waits:
+//
+//  1. the new loop asks the old one for the socket's rooms (look);
+//  2. it claims them, and asks intake for a cut (cut);
+//  3. intake, between two messages, tells the new loop that from here on what comes for the socket comes to
+//     it (expected), and the old one to give (give);
+//  4. the old loop sends the socket with what it missed up to the cut (given).
+//
+// What the old loop has is before the cut, what the new one's history has from `expected` on is behind
+// it: nothing is missing and nothing twice.
+
+// fetching is a CONNECT that waits for its socket to come from another loop. If that fails, the client gets
+// the new socket that holds the place meanwhile.
+type fetching struct {
+	id       string // of the socket that is wanted
+	offset   string
+	place    *socket  // joining, not asked for yet
+	subjects []string // claimed meanwhile
+	position uint64   // of the cut in the new loop's history
+}
+
+// fetch begins to bring a socket to this loop. False means that it cannot be had.
+func (s *session) fetch(id string, p socketio.Packet, offset string) bool {
+	l := s.loop
+	owner := l.gw.loopOf(id)
+	if owner == nil || owner == l {
+		l.gw.metrics.recoveries.WithLabelValues("unknown").Inc()
+		return false
+	}
+	k := s.newSocket(p)
+	f := &fetching{id: id, offset: offset, place: k}
+	if !owner.post(&look{from: l, fetch: f, nsp: p.Namespace}) {
+		k.ask(k.joining)
+	}
+	return true
+}
+
+// abandon gives the client a new socket after all.
+func (f *fetching) abandon(l *loop, outcome string) {
+	f.release(l)
+	l.gw.metrics.recoveries.WithLabelValues(outcome).Inc()
+	if k := f.place; k.session != nil && k.joining != nil {
+		k.ask(k.joining)
+	}
+}
+
+// release takes the claims back.
+func (f *fetching) release(l *loop) {
+	for _, subject := range f.subjects {
+		l.gw.interest.Release(subject, l.index, l.gw.now())
+	}
+	f.subjects = nil
+}
+
+// look asks a loop for a detached socket's rooms.
+type look struct {
+	from  *loop
+	fetch *fetching
+	nsp   string
+}
+
+func (t *look) run(l *loop) {
+	answer := &looked{fetch: t.fetch, owner: l}
+	if k := l.sockets[t.fetch.id]; k != nil && k.nsp.name == t.nsp && k.joining == nil {
+		if k.session != nil { // we have not noticed that its connection is gone
+			k.session.close(reasonTransportClose, closeBroken)
+		}
+		if k.detached != nil {
+			answer.found = true
+			answer.subjects = append(answer.subjects, k.nsp.subject)
+			for i := range k.rooms {
+				answer.subjects = append(answer.subjects, k.rooms[i].room.subject)
+			}
+		}
+	}
+	t.from.post(answer)
+}
+
+// looked is the answer to a look.
+type looked struct {
+	fetch    *fetching
+	owner    *loop
+	found    bool
+	subjects []string
+}
+
+func (t *looked) run(l *loop) {
+	f := t.fetch
+	if !t.found {
+		f.abandon(l, "unknown")
+		return
+	}
+	for _, subject := range t.subjects {
+		if err := l.gw.interest.Claim(subject, l.index); err != nil {
+			f.abandon(l, "failed")
+			return
+		}
+		f.subjects = append(f.subjects, subject)
+	}
+	if !l.gw.intake.cut(&cut{fetch: f, from: t.owner, to: l}) {
+		f.abandon(l, "failed")
+	}
+}
+
+// cut asks intake to hand a socket's messages from one loop to another.
+type cut struct {
+	fetch    *fetching
+	from, to *loop
+}
+
+// expected tells the new loop that what comes for a socket comes to it from here on.
+type expected struct{ fetch *fetching }
+
+func (t *expected) run(l *loop) {
+	t.fetch.position = l.history.next()
+	// The namespace must be there for its emits to be kept, even if the client leaves meanwhile.
+	l.expected[t.fetch.id] = expectation{nsp: l.enter(t.fetch.place.nsp.name).name, fetch: t.fetch}
+}
+
+// expectation is a socket that comes from another loop.
+type expectation struct {
+	nsp   string
+	fetch *fetching
+}
+
+// give tells the old loop to send the socket.
+type give struct {
+	fetch *fetching
+	to    *loop
+}
+
+func (t *give) run(l *loop) {
+	answer := &given{fetch: t.fetch}
+	if k := l.sockets[t.fetch.id]; k != nil && k.detached != nil && k.joining == nil {
+		answer.state, answer.outcome = k.pack(t.fetch.offset)
+		k.forget("")
+	}
+	t.to.post(answer)
+}
+
+// pack is what another loop needs to go on with a detached socket; nil with the reason why that cannot be.
+func (k *socket) pack(offset string) (*packed, string) {
+	from, ok := k.missedSince(offset)
+	if !ok {
+		return nil, "too late"
+	}
+	entries, ok := k.nsp.loop.history.since(from.position)
+	if !ok {
+		return nil, "too late"
+	}
+	p := &packed{socket: k, rooms: k.roomNames()}
+	p.backlog = append(p.backlog, k.backlog[from.backlog:]...)
+	for i := range entries {
+		if entries[i].b.reaches(k, from.position+uint64(i)) {
+			p.backlog = append(p.backlog, entries[i])
+		}
+	}
+	return p, ""
+}
+
+// packed is a detached socket between two loops: what it missed, after what its client says it has.
+type packed struct {
+	socket  *socket // its id, worker, data and auth
+	rooms   []string
+	backlog []past
+}
+
+// given is the socket on its way to its new loop.
+type given struct {
+	fetch   *fetching
+	state   *packed
+	outcome string // of a failure
+}
+
+func (t *given) run(l *loop) {
+	f := t.fetch
+	if l.expected[f.id].fetch == f {
+		defer l.namespaces[f.place.nsp.name].exit()
+		delete(l.expected, f.id)
+	}
+	if t.state == nil {
+		f.abandon(l, orUnknown(t.outcome))
+		return
+	}
+	k, err := t.state.adopt(l, f.place.nsp.name, f.position)
+	f.release(l)
+	if err != nil {
+		f.abandon(l, "failed")
+		return
+	}
+	s := f.place.session
+	if s == nil || f.place.joining == nil { // the client is gone again; it may come back once more
+		return
+	}
+	f.place.remove("")
+	k.replayFrom = replayPoint{position: f.position}
+	s.rejoin(k)
+}
+
+func orUnknown(outcome string) string {
+	if outcome == "" {
+		return "unknown"
+	}
+	return outcome
+}
+
+// adopt makes a detached socket of this loop from what another sent.
+func (p *packed) adopt(l *loop, nsp string, position uint64) (*socket, error) {
+	old := p.socket
+	k := &socket{
+		id: old.id, nsp: l.enter(nsp), worker: old.worker, since: position,
+		data: bytes.Clone(old.data), auth: bytes.Clone(old.auth), backlog: p.backlog,
+	}
+	if err := k.nsp.add(k); err != nil {
+		k.nsp.exit()
+		return nil, err
+	}
+	l.sockets[k.id] = k
+	k.detached = &detached{until: l.now + l.history.window}
+	l.gone.add(k)
+	l.gw.metrics.detached.Inc()
+	for _, name := range p.rooms {
+		if _, err := k.join(name); err != nil {
+			k.forget("failed")
+			return nil, err
+		}
+		k.rooms[len(k.rooms)-1].since = position
+	}
+	l.gone.schedule(l)
+	return k, nil
+}
