@@ -58,6 +58,11 @@ func (c *demoCommand) open(ctx context.Context, p ops.Process) (part ops.Part, e
 		return nil, err
 	}
 	all = append(all, r)
+	w, err := openChat(ctx, server, p)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, w)
 	o := c.Gateway
 	o.Backplane.Server, o.Backplane.Name = server, "gateway"
 	o.Page = page.Handler()
