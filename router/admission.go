@@ -78,12 +78,18 @@ type admission struct {
 	maxBytes int
 	learnt   time.Time // from when on a namespace that no worker serves is known not to exist
 	late     bool      // learnt has passed and held was looked at
+	closing  bool      // the router stops: everything is held, for another router if there is one
 	held     []*connectRequest
 	bytes    int
 }
 
 // admit decides a CONNECT that came, or came back.
 func (a *admission) admit(r *connectRequest, now time.Time) verdict {
+	if a.closing { // without a bound: no more can come than the inbox had
+		a.held = append(a.held, r)
+		a.bytes += len(r.msg.Data)
+		return verdict{Request: r}
+	}
 	v := a.decide(r, now)
 	if v.Worker != "" || v.Refuse != "" {
 		return v
@@ -117,9 +123,7 @@ func (a *admission) decide(r *connectRequest, now time.Time) verdict {
 
 // retry decides anew what is held, after workers have come.
 func (a *admission) retry(now time.Time) (list []verdict) {
-	waiting := a.held
-	a.held, a.bytes = nil, 0
-	for _, r := range waiting {
+	for _, r := range a.take() {
 		if v := a.admit(r, now); v.Worker != "" || v.Refuse != "" {
 			list = append(list, v)
 		}
@@ -163,11 +167,17 @@ func (a *admission) again(worker string, now time.Time) (list []verdict) {
 	return list
 }
 
+// take empties what is held.
+func (a *admission) take() []*connectRequest {
+	list := a.held
+	a.held, a.bytes = nil, 0
+	return list
+}
+
 // stop refuses all that is held: the router ends.
 func (a *admission) stop() (list []verdict) {
-	for _, r := range a.held {
+	for _, r := range a.take() {
 		list = append(list, verdict{Request: r, Refuse: refuseStopping})
 	}
-	a.held, a.bytes = nil, 0
 	return list
 }

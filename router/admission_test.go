@@ -75,6 +75,28 @@ func TestAdmissionBounds(t *testing.T) {
 	expect(t, "too large", a.admit(big, at(0)).String(), "E_BUSY")
 }
 
+// A router that stops collects, without deciding and without a bound, what came and what came back.
+func TestAdmissionClosing(t *testing.T) {
+	a := newAdmission()
+	a.workers.beat(workerBeat("wa", 1, "/"))
+	expect(t, "before", a.admit(request(0, "/", at(0)), at(0)).String(), "wa")
+	a.closing = true
+	for i := range 5 {
+		expect(t, "closing", a.admit(request(i+1, "/", at(0)), at(9)).String(), "held")
+	}
+	expect(t, "not there", verdicts(a.missed("wa", at(9))), "")
+	expect(t, "a worker came", verdicts(a.retry(at(9))), "")
+	text := ""
+	list := a.take()
+	for _, r := range list {
+		text += string(r.socket[15])
+	}
+	expect(t, "collected", text, "123450")
+	if a.bytes != 0 || len(a.held) != 0 {
+		t.Errorf("%d bytes, %d held", a.bytes, len(a.held))
+	}
+}
+
 func TestAdmissionSpreads(t *testing.T) {
 	a := newAdmission()
 	a.workers.beat(workerBeat("wa", 1, "/"))

@@ -33,6 +33,7 @@ const (
 	inboxSnapshot = ".s." // then the request's ID
 	inboxProbe    = ".w." // then the worker
 	inboxPulse    = ".p"
+	inboxAlone    = ".a" // nobody else is in the queue
 )
 
 // loop is the edge between the state machines and the backplane. One goroutine owns it and
@@ -44,6 +45,7 @@ type loop struct {
 	own       string // the subject of our own inbox
 	subs      []backplane.Subscription
 	asked     bool // the query queue is joined
+	alone     bool // see handOver
 	metrics   *metrics
 	table     *table
 	leases    *leases
@@ -107,7 +109,7 @@ func (l *loop) open(ctx context.Context) error {
 	return l.conn.Flush(ctx)
 }
 
-// run is the goroutine.
+// run is the goroutine, until stop is closed; close follows.
 func (l *loop) run(stop <-chan struct{}) {
 	ticker := time.NewTicker(max(l.o.Beat/ticksPerBeat, time.Millisecond))
 	defer ticker.Stop()
@@ -124,26 +126,9 @@ func (l *loop) run(stop <-chan struct{}) {
 			l.tick(time.Now())
 			l.probe()
 		case <-stop:
-			l.close()
 			return
 		}
 	}
-}
-
-// close answers what is held and ends the connection.
-func (l *loop) close() {
-	for _, sub := range l.subs {
-		if err := sub.Unsubscribe(); err != nil {
-			l.o.Log.Debug("leave queue", zap.Error(err))
-		}
-	}
-	now := time.Now()
-	for len(l.inbox.C) > 0 {
-		l.receive(<-l.inbox.C, now)
-	}
-	l.carry(l.admission.stop())
-	l.replies(l.queries.stop(now))
-	l.conn.Close()
 }
 
 // receive sorts a message by its subject.
@@ -167,6 +152,8 @@ func (l *loop) receiveOwn(m *backplane.Msg, what string, now time.Time) {
 	switch {
 	case what == inboxPulse:
 		l.receivePulse(m, now)
+	case what == inboxAlone:
+		l.alone = backplane.NoResponders(m)
 	case strings.HasPrefix(what, inboxSnapshot):
 		if id, err := strconv.ParseUint(strings.TrimPrefix(what, inboxSnapshot), 10, 64); err == nil && !backplane.NoResponders(m) {
 			l.receiveSnapshot(m, id, now)

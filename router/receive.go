@@ -148,6 +148,9 @@ func (l *loop) receiveBeat(m *backplane.Msg, now time.Time) {
 // receiveConnect takes a CONNECT. The socket's id is read off its reply subject, so that the
 // request itself, which is passed on as it is, need not be decoded.
 func (l *loop) receiveConnect(m *backplane.Msg, now time.Time) {
+	if len(m.Data) == 0 { // a router that stops wants to know whether another is there; NATS tells it
+		return
+	}
 	nsp, ok := l.conn.ParseConnect(m.Subject)
 	if !ok {
 		nsp, _ = backplane.NamespaceOf(m) // a broken one is none

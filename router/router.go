@@ -26,7 +26,8 @@ type Router struct {
 	warm *atomic.Bool
 	stop chan struct{} // closed by Stop
 	once sync.Once
-	done chan struct{} // closed by the loop at its end
+	last context.Context // Stop's, set before stop is closed
+	done chan struct{}   // closed by the loop at its end
 }
 
 // Open connects to NATS, trying until ctx ends, and starts the router: one goroutine, which
@@ -48,6 +49,7 @@ func Open(ctx context.Context, o Options) (*Router, error) {
 	go func() {
 		defer close(r.done)
 		l.run(r.stop)
+		l.close(r.last)
 	}()
 	return r, nil
 }
@@ -70,11 +72,15 @@ func (r *Router) Ready() error {
 	return nil
 }
 
-// Stop leaves the queue groups, answers what the router holds (CONNECTs with a refusal that
-// says to retry, queries as they can be), closes the connection and waits for the loop's
-// end, or for ctx's, whose error it then returns. It may be called more than once.
+// Stop leaves the queue groups and settles what the router holds and what is on its way to it: CONNECTs go to
+// another router, or if there is none to a worker, or are refused with a word that says to retry; queries are answered as they can
+// be. It then closes the connection and waits for the loop's end, or for ctx's, whose error it then returns. The
+// ctx of the first call also bounds each wait for NATS, which is 10 s if it has no deadline. Stop may be called more than once.
 func (r *Router) Stop(ctx context.Context) error {
-	r.once.Do(func() { close(r.stop) })
+	r.once.Do(func() {
+		r.last = ctx
+		close(r.stop)
+	})
 	select {
 	case <-r.done:
 		return nil
