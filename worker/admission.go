@@ -9,47 +9,46 @@ import (
 	"patchbay/backplane"
 )
 
-// admit answers a socket's CONNECT: it runs the middleware, then the connection handlers.
+// admit answers a socket's CONNECT: it runs the middleware.
 func (s *Socket) admit(reply string) {
 	a := s.nsp.app
-	middleware, connected := s.nsp.Handlers.forConnect()
 	if !s.request.Recovered {
-		for _, m := range middleware {
+		for _, m := range s.nsp.Handlers.forMiddleware() {
 			if err := s.guard(func() error { return m(a.ctx, s) }); err != nil {
 				s.refuse(reply, err)
 				return
 			}
 		}
 	}
-	if !s.accept(reply) {
-		return
-	}
-	for _, h := range connected {
+	s.accept(reply)
+}
+
+// handleConnect runs the connection handlers.
+func (s *Socket) handleConnect() {
+	a := s.nsp.app
+	for _, h := range s.nsp.Handlers.forConnect() {
 		if err := s.guard(func() error { return h(a.ctx, s) }); err != nil {
 			s.failed("connect", err)
 		}
 	}
 }
 
-// accept answers that the socket may join, with the rooms and data that middleware gave it. It returns
-// false if the socket was lost meanwhile.
-func (s *Socket) accept(reply string) bool {
+// accept answers that the socket may join, with the rooms and data that middleware gave it.
+func (s *Socket) accept(reply string) {
 	a := s.nsp.app
 	s.data.mu.Lock() // no Set may come between the answer and the end of connecting
 	defer s.data.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == stateGone {
-		return false
+		return // lost meanwhile
 	}
 	answer := &backplane.Connected{Worker: a.options.ID, Rooms: s.rooms, Data: s.data.encodeLocked()}
 	if err := a.answer(reply, answer); err != nil {
 		a.options.Log.Error("cannot answer a CONNECT", zap.String("socket", s.id), zap.Error(err))
 	}
-	s.state, s.rooms = stateOpen, nil
-	a.seen.changed(s.node, s.id)
+	s.state, s.rooms = stateAccepted, nil
 	a.metrics.accepted.Inc()
-	return true
 }
 
 // refuse answers that the socket may not join.

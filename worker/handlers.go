@@ -95,10 +95,16 @@ func (h *Handlers) forEvent(dst []EventHandler, event string) []EventHandler {
 	return append(dst, h.events[event]...)
 }
 
-func (h *Handlers) forConnect() ([]Middleware, []ConnectHandler) {
+func (h *Handlers) forMiddleware() []Middleware {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return slices.Clip(h.middleware), slices.Clip(h.connect)
+	return slices.Clip(h.middleware)
+}
+
+func (h *Handlers) forConnect() []ConnectHandler {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return slices.Clip(h.connect)
 }
 
 func (h *Handlers) forDisconnect() []DisconnectHandler {

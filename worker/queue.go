@@ -17,6 +17,7 @@ type taskKind byte
 
 const (
 	taskConnect taskKind = iota
+	taskOpen
 	taskEvent
 	taskFull // no more events are taken
 	taskDisconnect

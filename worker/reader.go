@@ -57,6 +57,11 @@ func (r *reader) take(m *backplane.Msg) {
 		r.app.replies.deliver(id, m)
 	case "connect":
 		r.connect(m, id)
+	case "open":
+		if s := r.app.sockets.get(id); s != nil {
+			r.open(s)
+		}
+	case "probe": // a router's way to learn whether anybody is here
 	case "disconnect":
 		r.disconnect(id, string(m.Data))
 	case peerVerb:
@@ -97,9 +102,19 @@ func (r *reader) overrun(s *Socket) {
 	r.add(s, task{kind: taskFull})
 }
 
+// open has the connection handlers run: the gateway has let the socket in, and can be asked and
+// emitted to.
+func (r *reader) open(s *Socket) {
+	if s.open() {
+		r.app.seen.changed(s.Node(), s.id)
+		r.add(s, task{kind: taskOpen})
+	}
+}
+
 // event queues a client's event. One of a socket that is not ours comes late, and nobody waits for it.
 func (r *reader) event(m *backplane.Msg, id string) {
 	if s := r.app.sockets.get(id); s != nil {
+		r.open(s) // an event proves it as well
 		r.add(s, task{kind: taskEvent, msg: m})
 	}
 }

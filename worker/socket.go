@@ -43,6 +43,7 @@ type socketState byte
 
 const (
 	stateConnecting socketState = iota // middleware runs; rooms and data are still collected here
+	stateAccepted                      // the gateway has been told, and has not said that it is done
 	stateOpen
 	stateGone
 )
@@ -152,6 +153,8 @@ func (s *Socket) work() {
 		switch t.kind {
 		case taskConnect:
 			s.admit(t.msg.Reply)
+		case taskOpen:
+			s.handleConnect()
 		case taskEvent:
 			start := time.Now()
 			s.handleEvent(t.msg)
@@ -162,6 +165,17 @@ func (s *Socket) work() {
 			s.handleDisconnect(t.text)
 		}
 	}
+}
+
+// open notes that the gateway has let the socket in. It reports whether that is news.
+func (s *Socket) open() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateAccepted {
+		return false
+	}
+	s.state = stateOpen
+	return true
 }
 
 // gone notes that the socket is disconnected, before its handlers hear of it. It reports what
