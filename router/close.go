@@ -15,7 +15,7 @@ func (l *loop) close(ctx context.Context) {
 	defer l.conn.Close()
 	l.admission.closing = true // from here on CONNECTs are collected
 	l.settle(ctx)              // what NATS had for us when Stop was called
-	for _, sub := range l.subs {
+	for _, sub := range l.queues.subs {
 		if err := sub.Unsubscribe(); err != nil {
 			l.o.Log.Debug("leave queue", zap.Error(err))
 		}
@@ -66,9 +66,9 @@ func (l *loop) handOver(ctx context.Context) {
 	for _, r := range list {
 		l.publish(&backplane.Msg{Subject: r.msg.Subject, Reply: r.msg.Reply, Header: r.msg.Header, Data: r.msg.Data})
 	}
-	l.alone = false
+	l.queues.alone = false
 	l.publish(&backplane.Msg{Subject: l.conn.Connect("/"), Reply: l.own + inboxAlone})
-	if l.settle(ctx) && !l.alone {
+	if l.settle(ctx) && !l.queues.alone {
 		l.metrics.connects.WithLabelValues("handed_over").Add(float64(len(list)))
 		return
 	}

@@ -43,9 +43,7 @@ type loop struct {
 	conn      *backplane.Conn
 	inbox     *backplane.Inbox
 	own       string // the subject of our own inbox
-	subs      []backplane.Subscription
-	asked     bool // the query queue is joined
-	alone     bool // see handOver
+	queues    queues
 	metrics   *metrics
 	table     *table
 	leases    *leases
@@ -55,6 +53,13 @@ type loop struct {
 	clock     clock
 	probes    map[string]string // worker → a socket just passed to it
 	warm      atomic.Bool
+}
+
+// queues is the router's part in the queue groups.
+type queues struct {
+	subs  []backplane.Subscription
+	asked bool // that of queries is joined
+	alone bool // nobody else is there; see handOver
 }
 
 // clock counts ticks.
@@ -97,7 +102,7 @@ func (l *loop) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.subs = append(l.subs, sub)
+	l.queues.subs = append(l.queues.subs, sub)
 	l.hello()
 	// With other routers there, questions are left to them until this one has learnt. Alone, it
 	// takes them at once and lets them wait: NATS tells it by the fate of a question of its own.
@@ -153,7 +158,7 @@ func (l *loop) receiveOwn(m *backplane.Msg, what string, now time.Time) {
 	case what == inboxPulse:
 		l.receivePulse(m, now)
 	case what == inboxAlone:
-		l.alone = backplane.NoResponders(m)
+		l.queues.alone = backplane.NoResponders(m)
 	case strings.HasPrefix(what, inboxSnapshot):
 		if id, err := strconv.ParseUint(strings.TrimPrefix(what, inboxSnapshot), 10, 64); err == nil && !backplane.NoResponders(m) {
 			l.receiveSnapshot(m, id, now)
@@ -202,7 +207,7 @@ func (l *loop) learn(now time.Time) {
 }
 
 func (l *loop) joinQueries() {
-	if l.asked {
+	if l.queues.asked {
 		return
 	}
 	sub, err := l.inbox.QueueSubscribe(l.conn.Query(), backplane.RouterQueue)
@@ -210,8 +215,8 @@ func (l *loop) joinQueries() {
 		l.o.Log.Error("join the query queue", zap.Error(err))
 		return
 	}
-	l.asked = true
-	l.subs = append(l.subs, sub)
+	l.queues.asked = true
+	l.queues.subs = append(l.queues.subs, sub)
 }
 
 // probe follows up on the CONNECTs passed on in this turn. NATS tells that nobody

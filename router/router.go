@@ -45,7 +45,7 @@ func Open(ctx context.Context, o Options) (*Router, error) {
 		return nil, fmt.Errorf("open router: %w", err)
 	}
 	r := &Router{conn: conn, warm: &l.warm, stop: make(chan struct{}), done: make(chan struct{})}
-	// The router's loop: owns all state; ends when stop is closed, and says so by closing done.
+	//patchbay:goroutine the router's loop: Stop closes stop and waits for done
 	go func() {
 		defer close(r.done)
 		l.run(r.stop)
