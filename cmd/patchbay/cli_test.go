@@ -49,8 +49,8 @@ func TestSpellings(t *testing.T) {
 		"router --nats nats://127.0.0.1:4222 --internal 127.0.0.1:9101",
 		"gateway --nats nats://127.0.0.1:4222 --internal 127.0.0.1:9201 --listen 127.0.0.1:8081 --secret TEXT" +
 			" --ping-interval 600ms --ping-timeout 500ms --connect-timeout 1s --upgrade-timeout 2s" +
-			" --max-payload 1000000 --cors-origin * --cookie io --engine-echo",
-		"gateway --nats nats://127.0.0.1:4222,nats://127.0.0.1:4223",
+			" --max-payload 1000000 --cors-origin * --recovery 2m --cookie io --engine-echo",
+		"gateway --nats nats://127.0.0.1:4222,nats://127.0.0.1:4223 --recovery 0",
 		"demo --listen 127.0.0.1:3000 --internal 127.0.0.1:3001 --ping-interval 600ms",
 		"version",
 	} {

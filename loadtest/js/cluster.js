@@ -10,9 +10,10 @@ export class Cluster {
 
   /**
    * Starts a cluster; each part is ready when this resolves.
+   * Recovery is off unless gatewayArgs says otherwise: with it each event has one more argument, its offset.
    * @param {{gateways?: number, workers?: number, gatewayArgs?: string[]}} shape
    */
-  static async start({ gateways = 2, workers = 2, gatewayArgs = [] } = {}) {
+  static async start({ gateways = 2, workers = 2, gatewayArgs = ["--recovery", "0"] } = {}) {
     const cluster = new Cluster();
     try {
       await cluster.#start(gateways, workers, gatewayArgs);
