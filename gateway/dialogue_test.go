@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsutil"
 )
 
 // longName is a name whose token is hashed.
@@ -349,7 +348,7 @@ func (r *rig) session(sid string) (s *session, l *loop) {
 	return s, l
 }
 
-// upgrade opens a WebSocket for a polling session and has its probe answered.
+// probe opens a WebSocket for a polling session and has its probe answered.
 func (p *pollClient) probe() *wsClient {
 	p.Helper()
 	c := p.rig.dial("EIO=4&transport=websocket&sid=" + p.sid)
@@ -359,7 +358,7 @@ func (p *pollClient) probe() *wsClient {
 	return c
 }
 
-// rawClient is a bare TCP connection.
+// raw opens a bare TCP connection.
 func (r *rig) raw() *wsClient {
 	r.Helper()
 	c, err := net.Dial("tcp", r.gw.Addr().String())
@@ -400,7 +399,7 @@ func handshake(query string, headers ...string) string {
 	return text + "\r\n"
 }
 
-// pong answers WebSocket pings through wsutil's own check of what a server may send.
+// pong reads the answer to a WebSocket ping.
 func (c *wsClient) pong(want string) {
 	c.Helper()
 	f, err := c.frame()
@@ -412,15 +411,4 @@ func (c *wsClient) pong(want string) {
 // maskedFrame compiles one frame as a client sends it.
 func maskedFrame(fin bool, op ws.OpCode, data string) []byte {
 	return ws.MustCompileFrame(ws.MaskFrame(ws.NewFrame(op, fin, []byte(data))))
-}
-
-// wsutilControl proves that our close frames are acceptable to a common client.
-func (c *wsClient) wsutilRead() ([]byte, error) {
-	if err := c.net.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return nil, err
-	}
-	return wsutil.ReadServerText(struct {
-		io.Reader
-		io.Writer
-	}{c.r, c.net})
 }
