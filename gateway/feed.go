@@ -11,9 +11,6 @@ import (
 const (
 	// beatInterval is how often a node is heard at least: a fifth of the routers' default lease.
 	beatInterval = time.Second
-	// batchDelay is how long a membership change waits for others to travel with. It adds
-	// to what a query that must see a change waits for.
-	batchDelay = 5 * time.Millisecond
 	// batchSize is how many changes travel in one message at most.
 	batchSize = 1024
 	// batchBytes is how large a batch gets, unless one change alone is larger: a message that NATS
@@ -84,16 +81,11 @@ func (f *feed) run(stop <-chan struct{}) {
 	defer close(f.done)
 	beat := time.NewTicker(beatInterval)
 	defer beat.Stop()
-	delay := time.NewTimer(batchDelay)
-	defer delay.Stop()
 	for {
 		select {
 		case <-f.wakeup:
-			delay.Reset(batchDelay)
-			select {
-			case <-delay.C:
-			case <-stop:
-			}
+			// At once: a client that has its CONNECT packet is in the index by the time that anyone can ask
+			// because of it. Under load, what is added while this publishes travels together.
 			f.flush()
 		case <-beat.C:
 			f.publish(nil, f.flush())
