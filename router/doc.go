@@ -113,6 +113,7 @@
 // No step waits for a time: each ends when NATS has processed what went before it, or with Stop's context. What NATS
 // had given to the router when Stop was called is not lost. What it gives to it between
 // that reading and the moment at which it learns that the router has left the queue (one way to the NATS server,
-// well under a millisecond in a rack) is: the NATS client drops it on arrival. Gateways refuse
+// well under a millisecond in a rack) is: the NATS client drops it on arrival. That may be CONNECTs of another
+// router that stops in the same moment, so routers should be stopped one after another. Gateways refuse
 // such a CONNECT after their admission timeout, and such a query runs into its caller's.
 package router
