@@ -40,6 +40,12 @@ async function isFree(port) {
   return free;
 }
 
+// Nothing outlives the tests, however they end.
+const started = new Set();
+process.once("exit", () => { for (const one of started) one.child.kill("SIGKILL"); });
+process.once("SIGTERM", () => process.exit(1));
+process.once("SIGINT", () => process.exit(1));
+
 /** One started program. */
 export class Process {
   /**
@@ -58,7 +64,8 @@ export class Process {
   async start() {
     if (!existsSync(this.path)) throw new Error(`${this.path} is not there: run make build`);
     this.child = spawn(this.path, this.args, { cwd: root, stdio: ["ignore", "ignore", "pipe"] });
-    this.exited = once(this.child, "exit");
+    started.add(this);
+    this.exited = once(this.child, "exit").finally(() => started.delete(this));
     this.child.stderr.setEncoding("utf8").on("data", (text) => {
       this.log.push(...text.trimEnd().split("\n"));
       this.log.splice(0, this.log.length - keptLines);
