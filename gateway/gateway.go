@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,6 +151,9 @@ func (gw *Gateway) listen(ctx context.Context) error {
 		gw.loops = append(gw.loops, l)
 	}
 	ln.loops = gw.loops
+	if dir := gw.options.HTTP.PageDir; dir != "" && gw.options.Page == nil {
+		gw.options.Page = http.FileServer(http.Dir(dir))
+	}
 	gw.bundles = bundles{dir: gw.options.HTTP.ClientDir, log: gw.log}
 	gw.web = newWeb(gw)
 	gw.loops[0].listenFD = ln.fd

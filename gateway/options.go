@@ -77,6 +77,7 @@ type HTTPOptions struct {
 	Path       string `name:"path" default:"/socket.io/" help:"Path of the Socket.IO endpoint."`
 	CORSOrigin string `name:"cors-origin" help:"Origin that browsers may connect from, or *; empty sends no CORS headers."`
 	Cookie     string `name:"cookie" help:"Name of a cookie that carries the session id; empty sends none."`
+	PageDir    string `name:"page-dir" help:"Directory of static files to serve outside the Socket.IO path; nothing is served there if empty."`
 	ClientDir  string `name:"client-dir" default:"node_modules/socket.io-client/dist" help:"Directory of the client bundles to serve; where npm installs socket.io-client."`
 }
 
