@@ -53,13 +53,26 @@ func (b *Inbox) QueueSubscribe(subject, queue string) (Subscription, error) {
 	return Subscription{sub}, nil
 }
 
-// Unsubscribe ends a subscription. Messages already in the inbox stay there.
+// Unsubscribe ends a subscription. Messages already in the inbox stay there; those that the server has sent and that
+// are not there yet are dropped (see Drain).
 func (s Subscription) Unsubscribe() error {
 	if s.sub == nil {
 		return nil
 	}
 	if err := s.sub.Unsubscribe(); err != nil {
 		return fmt.Errorf("unsubscribe from %s: %w", s.sub.Subject, err)
+	}
+	return nil
+}
+
+// Drain is Unsubscribe without that loss: what the server had sent before it learnt of the end still comes to the
+// inbox, and all of it is there when a Flush made afterwards returns.
+func (s Subscription) Drain() error {
+	if s.sub == nil {
+		return nil
+	}
+	if err := s.sub.Drain(); err != nil {
+		return fmt.Errorf("drain %s: %w", s.sub.Subject, err)
 	}
 	return nil
 }

@@ -14,9 +14,8 @@ import (
 func (l *loop) close(ctx context.Context) {
 	defer l.conn.Close()
 	l.admission.closing = true // from here on CONNECTs are collected
-	l.settle(ctx)              // what NATS had for us when Stop was called
 	for _, sub := range l.queues.subs {
-		if err := sub.Unsubscribe(); err != nil {
+		if err := sub.Drain(); err != nil {
 			l.o.Log.Debug("leave queue", zap.Error(err))
 		}
 	}

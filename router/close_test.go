@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,6 +53,52 @@ func TestStopUnderBurst(t *testing.T) {
 			c.stop(first)
 			g.burst(5000, 5100)
 			w.collect("na", 0, 5100)
+		})
+	}
+}
+
+// The same with CONNECTs that come on all the while: none is lost.
+func TestStopUnderStream(t *testing.T) {
+	for round := range 10 {
+		t.Run(fmt.Sprint(round), func(t *testing.T) {
+			c := newCluster(t)
+			first := c.router(func(o *Options) { o.Lease = time.Minute })
+			c.router(func(o *Options) { o.Lease = time.Minute })
+			g, w := c.gateway("na"), c.worker("wa", "/")
+			sent := 0
+			stop := g.keep(func() {
+				g.burst(sent, sent+500)
+				sent += 500
+			})
+			w.next("connect")
+			c.stop(first)
+			stop()
+			missing := sent - 1
+			for seen := map[string]bool{}; len(seen) < missing; {
+				_, socket, _ := w.ParseOwned(w.next("connect").Subject)
+				seen[socket] = true
+			}
+		})
+	}
+}
+
+// All routers stop at once: whoever was last answers what the others handed over.
+func TestStopAll(t *testing.T) {
+	for round := range 10 {
+		t.Run(fmt.Sprint(round), func(t *testing.T) {
+			c := newCluster(t)
+			routers := []*Router{c.router(nil), c.router(nil), c.router(nil)}
+			g := c.gateway("na")
+			g.burst(0, 300)
+			var all sync.WaitGroup
+			for _, r := range routers {
+				all.Go(func() { c.stop(r) })
+			}
+			all.Wait()
+			for refused := map[string]bool{}; len(refused) < 300; {
+				_, socket, _ := g.ParseOwned(g.next("connected").Subject)
+				refused[socket] = true
+			}
 		})
 	}
 }

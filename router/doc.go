@@ -102,7 +102,7 @@
 //
 // A router that stops
 //
-//   - reads what NATS had given it, leaves the queues, and reads again; from here on CONNECTs are not
+//   - leaves the queues and reads what NATS had given it until then; from here on CONNECTs are not
 //     decided but collected, those that were held among them;
 //   - publishes them to the queue once more, as they came, so that another router takes them, and after them a
 //     message without data, which routers ignore. NATS answers that message if no router is there (it
@@ -110,10 +110,6 @@
 //   - if nobody is there, decides them as ever, and refuses with a retry what no worker can have;
 //   - answers the queries that wait as it can.
 //
-// No step waits for a time: each ends when NATS has processed what went before it, or with Stop's context. What NATS
-// had given to the router when Stop was called is not lost. What it gives to it between
-// that reading and the moment at which it learns that the router has left the queue (one way to the NATS server,
-// well under a millisecond in a rack) is: the NATS client drops it on arrival. That may be CONNECTs of another
-// router that stops in the same moment, so routers should be stopped one after another. Gateways refuse
-// such a CONNECT after their admission timeout, and such a query runs into its caller's.
+// No step waits for a time: each ends when NATS has processed what went before it, or with Stop's context. Nothing
+// that NATS gives to the router is lost.
 package router
