@@ -65,7 +65,7 @@ func (k *socket) leaveSession(reason string) {
 func (k *socket) forget(outcome string) {
 	l := k.nsp.loop
 	k.detached = nil
-	k.backlog = nil
+	k.arrears = nil
 	l.gone.count--
 	l.gw.metrics.detached.Dec()
 	if outcome != "" {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -188,11 +187,3 @@ func (g *gather) run(l *loop) {
 
 // cancel implements canceller.
 func (g *gather) cancel() { g.result <- nil }
-
-// wait waits for the feed's goroutine.
-func (f *feed) wait(ctx context.Context) {
-	select {
-	case <-f.done:
-	case <-ctx.Done():
-	}
-}

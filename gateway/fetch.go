@@ -158,7 +158,7 @@ func (k *socket) pack(offset string) (*packed, string) {
 		return nil, "too late"
 	}
 	p := &packed{socket: k, rooms: k.roomNames()}
-	p.backlog = append(p.backlog, k.backlog[from.backlog:]...)
+	p.backlog = append(p.backlog, k.backlog()[from.backlog:]...)
 	for i := range entries {
 		if entries[i].b.reaches(k, from.position+uint64(i)) {
 			p.backlog = append(p.backlog, entries[i])
@@ -202,7 +202,7 @@ func (t *given) run(l *loop) {
 		return
 	}
 	f.place.remove("")
-	k.replayFrom = replayPoint{position: f.position}
+	k.owed().from = replayPoint{position: f.position}
 	s.rejoin(k)
 }
 
@@ -218,7 +218,7 @@ func (p *packed) adopt(l *loop, nsp string, position uint64) (*socket, error) {
 	old := p.socket
 	k := &socket{
 		id: old.id, nsp: l.enter(nsp), worker: old.worker, since: position,
-		data: bytes.Clone(old.data), auth: bytes.Clone(old.auth), backlog: p.backlog,
+		data: bytes.Clone(old.data), auth: bytes.Clone(old.auth), arrears: &arrears{backlog: p.backlog},
 	}
 	if err := k.nsp.add(k); err != nil {
 		k.nsp.exit()

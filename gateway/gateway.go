@@ -32,6 +32,7 @@ var ErrNoBackplane = errors.New("gateway: no connection to NATS")
 type Gateway struct {
 	options       Options
 	limits        socketio.Limits
+	started       time.Time
 	epoch         uint64 // Unix milliseconds of the start: grows at each
 	secret        []byte
 	recovery      time.Duration // how long a detached socket is kept; 0 for not at all
@@ -78,7 +79,8 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	gw := &Gateway{options: options, epoch: uint64(time.Now().UnixMilli()), fixed: newFixedPackets(), log: options.Log}
+	gw := &Gateway{options: options, started: time.Now(), fixed: newFixedPackets(), log: options.Log}
+	gw.epoch = uint64(gw.started.UnixMilli())
 	gw.recovery = max(0, time.Duration(options.Engine.Recovery))
 	gw.detachedLimit = max(1, options.Limits.Detached/options.Loops)
 	gw.limits.Attachments = options.Limits.Attachments

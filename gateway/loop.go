@@ -23,20 +23,30 @@ type loop struct {
 	index    int
 	poll     *poller
 	box      mailbox
-	wheel    *wheel
-	start    time.Time
-	listenFD int           // the listening socket, on the loop that accepts; -1 on the others
-	now      time.Duration // of this turn, since start
-	buf      []byte        // scratch: reads in the first half of a turn, writes in the second
-	owned
-	pending  turn
+	listenFD int    // the listening socket, on the loop that accepts; -1 on the others
+	buf      []byte // scratch: reads in the first half of a turn, writes in the second
 	frames   frameReader
 	seal     *sealer
+	pending  turn
+	clock
+	owned
+	recall
+	over bool          // set by the task that ends the loop
+	done chan struct{} // closed when the goroutine returns
+}
+
+// clock is a loop's time: durations since its gateway's start, so that loops can compare them.
+type clock struct {
+	wheel *wheel
+	start time.Time
+	now   time.Duration // of this turn
+}
+
+// recall is what a loop keeps for clients that come back.
+type recall struct {
 	history  history
 	gone     departed               // detached sockets
 	expected map[string]expectation // sockets that come from another loop
-	over     bool                   // set by the task that ends the loop
-	done     chan struct{}          // closed when the goroutine returns
 }
 
 // owned finds what a loop owns.
@@ -63,12 +73,15 @@ func newLoop(gw *Gateway, index int) (*loop, error) {
 		return nil, err
 	}
 	return &loop{
-		gw: gw, index: index, poll: poll, wheel: newWheel(), start: time.Now(), listenFD: -1,
-		buf:      make([]byte, bufferSize),
-		seal:     newSealer(gw.secret),
-		done:     make(chan struct{}),
-		expected: map[string]expectation{},
-		history:  history{window: gw.recovery, limit: gw.options.Limits.HistoryBytes / gw.options.Loops},
+		gw: gw, index: index, poll: poll, listenFD: -1,
+		buf:   make([]byte, bufferSize),
+		seal:  newSealer(gw.secret),
+		done:  make(chan struct{}),
+		clock: clock{wheel: newWheel(), start: gw.started},
+		recall: recall{
+			expected: map[string]expectation{},
+			history:  history{window: gw.recovery, limit: gw.options.Limits.HistoryBytes / gw.options.Loops},
+		},
 		owned: owned{
 			sessions:   map[sessionKey]*session{},
 			sockets:    map[string]*socket{},

@@ -82,7 +82,7 @@ func (s *session) reclaim(k *socket, nsp, offset string) bool {
 		k.forget("too late")
 		return false
 	}
-	k.replayFrom = from
+	k.owed().from = from
 	k.detached.until = s.loop.now + s.loop.history.window
 	s.rejoin(k)
 	return true
@@ -94,7 +94,7 @@ func (k *socket) missedSince(offset string) (from replayPoint, ok bool) {
 	if offset == "" {
 		from.position = k.since
 	} else if position, found := h.after(offset); found {
-		from = replayPoint{position: position, backlog: len(k.backlog)}
+		from = replayPoint{position: position, backlog: len(k.backlog())}
 	} else {
 		if from.backlog, ok = k.inBacklog(offset); !ok {
 			return from, false
@@ -112,8 +112,8 @@ type replayPoint struct {
 }
 
 func (k *socket) inBacklog(offset string) (index int, ok bool) {
-	for i := range k.backlog {
-		if k.backlog[i].b.id == offset {
+	for i, e := range k.backlog() {
+		if e.b.id == offset {
 			return i + 1, true
 		}
 	}
@@ -139,24 +139,24 @@ func (s *session) rejoin(k *socket) {
 
 // welcomeBack completes a recovery: what was missed, then the CONNECT packet, then what is new.
 func (k *socket) welcomeBack() {
-	l := k.nsp.loop
-	entries, ok := l.history.since(k.replayFrom.position)
+	l, owed := k.nsp.loop, k.owed()
+	entries, ok := l.history.since(owed.from.position)
 	if !ok { // it was dropped while the worker was asked
 		k.giveBack("too late")
 		return
 	}
 	k.detached = nil
-	k.backAt = l.now
+	owed.at = l.now
 	l.gone.count--
 	l.gw.metrics.detached.Dec()
 	l.gone.schedule(l)
 	replayed := 0
-	for _, e := range k.backlog[k.replayFrom.backlog:] {
+	for _, e := range owed.backlog[owed.from.backlog:] {
 		k.deliver(e.wire, false)
 		replayed++
 	}
 	for i := range entries {
-		if entries[i].b.reaches(k, k.replayFrom.position+uint64(i)) {
+		if entries[i].b.reaches(k, owed.from.position+uint64(i)) {
 			k.deliver(entries[i].wire, false)
 			replayed++
 		}

@@ -48,11 +48,16 @@ type session struct {
 	upgrade   *upgrade
 	handshake []byte // a backplane.Handshake, encoded
 	timer     timer
-	beat      time.Duration // when the next ping is due, or the pong
-	deadline  time.Duration // to join a namespace, or to fetch the rest when closing; 0 for none
-	key       sessionKey
-	flags     sessionFlags
-	state     sessionState
+	deadlines
+	key   sessionKey
+	flags sessionFlags
+	state sessionState
+}
+
+// deadlines are a session's, in its loop's time.
+type deadlines struct {
+	beat     time.Duration // when the next ping is due, or the pong
+	deadline time.Duration // to join a namespace, or to fetch the rest when closing; 0 for none
 }
 
 // sessionFlags are a session's small facts.
@@ -181,8 +186,8 @@ func (s *session) packet(p engineio.Packet) {
 // confirm notes that the client has had what was sent before a time, that of the ping which it answered.
 func (s *session) confirm(sent time.Duration) {
 	for _, k := range s.sockets {
-		if k.backlog != nil && k.backAt < sent {
-			k.backlog = nil
+		if k.arrears != nil && k.arrears.at < sent {
+			k.arrears = nil
 		}
 	}
 }

@@ -9,23 +9,44 @@ import (
 
 // socket is a session's presence in one namespace. Owned by its loop.
 type socket struct {
-	id         string // public
-	session    *session
-	nsp        *namespace
-	worker     string        // its home, once it has joined
-	joining    *joining      // while its CONNECT is being decided
-	homing     *homing       // while it looks for a new home
-	detached   *detached     // while its transport is gone
-	replayFrom replayPoint   // what its client has, while it comes back
-	backlog    []past        // what it missed before it came to this loop, until its client is known to have it
-	backAt     time.Duration // when it came back
-	rooms      []membership  // without the room of its own id
-	since      uint64        // the position in its loop's history at which it joined
-	acks       *owedAcks     // nil until an emit asks for one
-	data       []byte        // a JSON object, or nil
-	auth       []byte        // the payload of its CONNECT, or nil
-	place      int32         // in nsp.members
-	mark       uint32        // of the last union of rooms that it was found in
+	id       string // public
+	session  *session
+	nsp      *namespace
+	worker   string       // its home, once it has joined
+	joining  *joining     // while its CONNECT is being decided
+	homing   *homing      // while it looks for a new home
+	detached *detached    // while its transport is gone
+	arrears  *arrears     // of one that comes back, or came from another loop
+	rooms    []membership // without the room of its own id
+	since    uint64       // the position in its loop's history at which it joined
+	acks     *owedAcks    // nil until an emit asks for one
+	data     []byte       // a JSON object, or nil
+	auth     []byte       // the payload of its CONNECT, or nil
+	place    int32        // in nsp.members
+	mark     uint32       // of the last union of rooms that it was found in
+}
+
+// arrears is what a socket that comes back is owed.
+type arrears struct {
+	from    replayPoint   // what its client has
+	backlog []past        // what it missed before it came to this loop, until its client is known to have it
+	at      time.Duration // when it came back
+}
+
+// owed returns the socket's arrears, to be filled in.
+func (k *socket) owed() *arrears {
+	if k.arrears == nil {
+		k.arrears = new(arrears)
+	}
+	return k.arrears
+}
+
+// backlog is what the socket missed before it came to this loop.
+func (k *socket) backlog() []past {
+	if k.arrears == nil {
+		return nil
+	}
+	return k.arrears.backlog
 }
 
 // membership is one socket's in one room.

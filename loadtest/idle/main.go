@@ -102,7 +102,6 @@ func connect(ctx context.Context, address string, count int) ([]net.Conn, error)
 	}
 	close(turns)
 	for range dialers {
-		//patchbay:goroutine connects until nothing is left to do; the WaitGroup waits
 		wg.Go(func() {
 			for range turns {
 				c, err := join(ctx, address)
@@ -140,11 +139,11 @@ func join(ctx context.Context, address string) (net.Conn, error) {
 			}
 		}
 		for {
-			frame, err := ws.ReadFrame(rw)
+			message, err := wsutil.ReadServerText(rw)
 			if err != nil {
 				return nil, fmt.Errorf("wait for %s: %w", want, err)
 			}
-			if strings.HasPrefix(string(frame.Payload), want) {
+			if strings.HasPrefix(string(message), want) {
 				break
 			}
 		}
