@@ -242,16 +242,16 @@ func (a *app) handle(m *backplane.Msg) {
 		if err != nil {
 			a.Errorf("event: %v", err)
 		}
-		a.events <- appEvent{socket, m.Reply, payload}
+		put(a, a.events, appEvent{socket, m.Reply, payload})
 	case ok && verb == "open":
 		select {
 		case a.opens <- socket:
 		default:
 		}
 	case ok && verb == "disconnect":
-		a.leaves <- leave{socket, string(m.Data)}
+		put(a, a.leaves, leave{socket, string(m.Data)})
 	default:
-		a.replies <- m
+		put(a, a.replies, m)
 	}
 }
 
@@ -266,7 +266,7 @@ func (a *app) connect(m *backplane.Msg) {
 	if answer := decide(request); answer != nil {
 		a.answer(m.Reply, answer)
 	}
-	a.connects <- request
+	put(a, a.connects, request)
 }
 
 func (a *app) answer(reply string, answer *backplane.Connected) {
@@ -276,6 +276,15 @@ func (a *app) answer(reply string, answer *backplane.Connected) {
 	}
 	if err != nil {
 		a.Errorf("answer: %v", err)
+	}
+}
+
+// put records something. A test that lets more come than there is room for would hang at its end.
+func put[T any](a *app, ch chan<- T, v T) {
+	select {
+	case ch <- v:
+	default:
+		a.Errorf("too many of %T came", v)
 	}
 }
 
