@@ -1,0 +1,67 @@
+package handoff
+
+import (
+	"strconv"
+	"strings"
+)
+
+// MaxPublisher is the longest publisher name, in bytes. It bounds what a broken publisher can
+// make every node remember.
+const MaxPublisher = 64
+
+// Mark is the identity of a message: who published it, and the how-manieth of that publisher it
+// is. As text it is "<publisher>.<sequence>", the value of the header Pb-Id. The zero Mark is no
+// identity.
+//
+// A publisher is one connection to the backplane. It numbers what it publishes from 1, upwards,
+// without regard to subjects; copies of one message on several subjects share its mark. After a
+// reconnection it must take a new name: the order of what it published before and after is
+// not kept.
+type Mark struct {
+	Publisher string // 1 to MaxPublisher of A-Z, a-z, 0-9, "-" and "_"
+	Sequence  uint64 // from 1
+}
+
+// Known reports whether the mark is an identity.
+func (m Mark) Known() bool { return m.Publisher != "" && m.Sequence != 0 }
+
+// String is the mark as text; empty for no identity.
+func (m Mark) String() string { return string(AppendMark(nil, m)) }
+
+// AppendMark appends a mark as text, its sequence in base 36; nothing for no identity.
+func AppendMark(dst []byte, m Mark) []byte {
+	if !m.Known() {
+		return dst
+	}
+	dst = append(dst, m.Publisher...)
+	dst = append(dst, '.')
+	return strconv.AppendUint(dst, m.Sequence, 36)
+}
+
+// ParseMark reads a mark, in exactly the form that AppendMark writes. Whatever else there is,
+// or nothing, is no identity: ok is false and the mark zero. The publisher points into id.
+func ParseMark(id string) (m Mark, ok bool) {
+	publisher, digits, ok := strings.Cut(id, ".")
+	if !ok || !validPublisher(publisher) || digits == "" || digits[0] == '0' || strings.ToLower(digits) != digits {
+		return Mark{}, false
+	}
+	sequence, err := strconv.ParseUint(digits, 36, 64)
+	if err != nil {
+		return Mark{}, false
+	}
+	return Mark{Publisher: publisher, Sequence: sequence}, true
+}
+
+func validPublisher(name string) bool {
+	if name == "" || len(name) > MaxPublisher {
+		return false
+	}
+	for i := 0; i < len(name); i++ {
+		switch c := name[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}
