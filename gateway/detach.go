@@ -41,9 +41,6 @@ func (k *socket) drop(reason string) {
 	k.detached = &detached{until: l.now + l.history.window}
 	l.gone.add(k)
 	l.gw.metrics.detached.Inc()
-	for l.gone.count > l.gw.detachedLimit {
-		l.gone.forgetOldest(l)
-	}
 	l.gone.schedule(l)
 }
 
@@ -74,6 +71,20 @@ func (k *socket) forget(outcome string) {
 	k.leaveLoop()
 }
 
+// lapse ends a detached socket whose time or place is over. If it is just coming back, its client is sent away to
+// begin anew; the worker is told when its answer finds no socket.
+func (k *socket) lapse(outcome string) {
+	s := k.session
+	if s != nil {
+		s.withdraw(k)
+		k.joining, k.session = nil, nil
+	}
+	k.forget(outcome)
+	if s != nil {
+		s.close(reasonForcedClose, closeServer)
+	}
+}
+
 // departed are a loop's detached sockets in the order of their ends. Owned by the loop.
 type departed struct {
 	queue []departure
@@ -92,7 +103,8 @@ func (d *departed) add(k *socket) {
 	d.queue = append(d.queue, departure{socket: k, state: k.detached})
 }
 
-// schedule arms the timer for the oldest.
+// schedule arms the timer for the oldest; at once if there are too many. They are not forgotten right away: a
+// broadcast whose delivery closed a session is walking over the members of their rooms.
 func (d *departed) schedule(l *loop) {
 	for len(d.queue) > 0 && d.queue[0].over() {
 		d.queue = d.queue[1:]
@@ -102,7 +114,11 @@ func (d *departed) schedule(l *loop) {
 		l.wheel.stop(&d.timer)
 		return
 	}
-	l.wheel.set(&d.timer, d.queue[0].state.until, expiry{l})
+	due := d.queue[0].state.until
+	if d.count > l.gw.detachedLimit {
+		due = l.now
+	}
+	l.wheel.set(&d.timer, due, expiry{l})
 }
 
 // forgetOldest makes room for a newer one.
@@ -112,7 +128,7 @@ func (d *departed) forgetOldest(l *loop) {
 		d.queue = d.queue[1:]
 		if !oldest.over() {
 			l.gw.log.Debug("detached socket forgotten: too many", zap.String("socket", oldest.socket.id))
-			oldest.socket.forget("evicted")
+			oldest.socket.lapse("evicted")
 			return
 		}
 	}
@@ -130,8 +146,11 @@ func (e expiry) expire(now time.Duration) {
 		oldest := d.queue[0]
 		d.queue = d.queue[1:]
 		if !oldest.over() {
-			oldest.socket.forget("expired")
+			oldest.socket.lapse("expired")
 		}
+	}
+	for d.count > e.l.gw.detachedLimit && len(d.queue) > 0 {
+		d.forgetOldest(e.l)
 	}
 	e.l.history.trim(now)
 	d.schedule(e.l)
