@@ -32,11 +32,10 @@ type App struct {
 	metrics  *metrics
 	messages atomic.Uint64 // numbers of messages that need an id
 
-	ctx     context.Context // of handlers
-	cancel  context.CancelCauseFunc
-	run     running
-	stopped chan struct{} // closed when the reader has ended
-	serves  serves
+	ctx    context.Context // of handlers
+	cancel context.CancelCauseFunc
+	run    running
+	serves serves
 }
 
 // serves is what an application has registered.
@@ -53,6 +52,7 @@ type running struct {
 	started bool
 	leaving atomic.Bool   // told the routers so
 	quit    chan struct{} // closed to end the reader
+	ended   chan struct{} // closed when it has
 	once    sync.Once
 	err     error // of the first Stop
 }
@@ -70,9 +70,8 @@ func New(o Options) (*App, error) {
 		seen:    newSeen(),
 		crew:    newCrew(),
 		extra:   newCrew(),
-		stopped: make(chan struct{}),
 		serves:  serves{namespaces: map[string]*Namespace{}, peers: map[string]map[string]PeerHandler{}},
-		run:     running{quit: make(chan struct{})},
+		run:     running{quit: make(chan struct{}), ended: make(chan struct{})},
 	}
 	a.metrics = newMetrics(o.Metrics,
 		func() float64 { return float64(a.sockets.len()) },
@@ -166,9 +165,9 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.run.started = true
 	a.conn.Store(conn)
-	//patchbay:goroutine the reader: Stop closes run.quit and waits for stopped
+	//patchbay:goroutine the reader: Stop closes run.quit and waits for run.ended
 	go func() {
-		defer close(a.stopped)
+		defer close(a.run.ended)
 		r.run(a.run.quit)
 	}()
 	a.beat()
@@ -219,7 +218,7 @@ func (a *App) stop(ctx context.Context) (err error) {
 	}
 	err = errors.Join(err, a.wait(ctx, a.extra))
 	close(a.run.quit)
-	<-a.stopped
+	<-a.run.ended
 	a.conn.Swap(nil).Close()
 	a.options.Log.Info("worker is down", zap.String("worker", a.options.ID), zap.Error(err))
 	return err

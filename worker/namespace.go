@@ -41,6 +41,11 @@ func (n *Namespace) Volatile() Target { return n.All().Volatile() }
 // Emit sends an event to every socket; see [Target.Emit].
 func (n *Namespace) Emit(event string, args ...any) error { return n.All().Emit(event, args...) }
 
+// EmitAck emits to every socket and waits for their acknowledgements; see [Target.EmitAck].
+func (n *Namespace) EmitAck(ctx context.Context, event string, args ...any) ([]Response, error) {
+	return n.All().EmitAck(ctx, event, args...)
+}
+
 // Count returns how many sockets are in any of the rooms, or in the namespace if none is named. It counts the
 // whole cluster, and includes what this worker has done. The error may be ErrIncomplete: the count is then of those
 // that are known.

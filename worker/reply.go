@@ -124,7 +124,7 @@ func (a *App) ask(ctx context.Context, q question, got func(i int, m *backplane.
 			got(one.index, one.msg)
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-a.stopped:
+		case <-a.run.ended:
 			return ErrNotRunning
 		case <-q.gone:
 			// What came before the end counts: the reader delivered it first.
