@@ -21,7 +21,7 @@ type control struct {
 func (t *control) run(l *loop) {
 	k := l.sockets[t.id]
 	if k == nil || !k.here() {
-		t.answer(l.gw, &backplane.ControlReply{Error: backplane.NoSocket})
+		t.answer(l.gw, &backplane.ControlReply{Error: backplane.NoSocket, Seen: l.gw.feed.seen()})
 		return
 	}
 	var err error

@@ -48,15 +48,8 @@ func (t workerLost) run(l *loop) {
 // seekHome asks the routers for a new worker, which is told what the old one knew.
 func (k *socket) seekHome() {
 	s, gw := k.session, k.nsp.loop.gw
-	request, err := json.Marshal(backplane.Connect{
-		Socket: k.id, Namespace: k.nsp.name, Node: gw.options.ID, Epoch: gw.epoch,
-		Handshake: s.handshake, Auth: k.auth, Rooms: k.roomNames(), Data: k.data, Recovered: true,
-	})
-	if err != nil { // each part was JSON when it came
-		panic("gateway: a CONNECT that is not JSON: " + err.Error())
-	}
 	gw.metrics.homeless.Inc()
-	k.homing = &homing{joining: joining{request: request, giveUp: s.loop.now + gw.options.Engine.AdmitTimeout}}
+	k.homing = &homing{joining: joining{request: k.request(true), giveUp: s.loop.now + gw.options.Engine.AdmitTimeout}}
 	k.ask(&k.homing.joining)
 	s.schedule()
 }
@@ -76,6 +69,7 @@ func (k *socket) settle(t *connected) {
 		k.worker = gw.workerName(t.answer.Worker)
 		gw.metrics.rehomed.Inc()
 		gw.feed.add(backplane.Change{Op: backplane.WorkerChanged, Socket: k.id, Worker: k.worker})
+		gw.toWorker(k.worker, "open", k.id, nil)
 		for _, e := range h.waiting {
 			gw.publish(gw.conn.Worker(k.worker, "event", k.id), e.reply, e.payload)
 		}

@@ -56,17 +56,29 @@ func (s *session) newSocket(p socketio.Packet) *socket {
 		id:      backplane.NewSocketID(gw.options.ID, s.loop.index),
 		session: s, nsp: s.loop.enter(p.Namespace), auth: bytes.Clone(p.Payload),
 	}
-	request, err := json.Marshal(backplane.Connect{
-		Socket: k.id, Namespace: p.Namespace, Node: gw.options.ID, Epoch: gw.epoch,
-		Handshake: s.handshake, Auth: k.auth,
-	})
-	if err != nil { // the payload was checked by the decoder
-		panic("gateway: a CONNECT that is not JSON: " + err.Error())
-	}
-	k.joining = &joining{request: request, giveUp: s.loop.now + gw.options.Engine.AdmitTimeout}
+	k.joining = &joining{request: k.request(false), giveUp: s.loop.now + gw.options.Engine.AdmitTimeout}
 	s.sockets = append(s.sockets, k)
 	s.loop.sockets[k.id] = k
 	return k
+}
+
+// request is the CONNECT as routers and workers get it; with recovered, of a socket that was joined before.
+func (k *socket) request(recovered bool) []byte {
+	gw := k.nsp.loop.gw
+	c := backplane.Connect{
+		Socket: k.id, Namespace: k.nsp.name, Node: gw.options.ID, Epoch: gw.epoch,
+		Handshake: k.session.handshake, Auth: k.auth, Recovered: recovered,
+	}
+	if recovered {
+		c.Rooms, c.Data = k.roomNames(), k.data
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // six bytes for one would take an auth payload over NATS's limit
+	if err := enc.Encode(c); err != nil {
+		panic("gateway: a CONNECT that is not JSON: " + err.Error()) // each part was JSON when it came
+	}
+	return b.Bytes()
 }
 
 // ask sends the CONNECT to a router. The answer comes to intake, on our `connected` subject.

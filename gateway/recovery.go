@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 
-	"patchbay/backplane"
 	"patchbay/protocol/socketio"
 )
 
@@ -123,15 +122,8 @@ func (k *socket) inBacklog(offset string) (index int, ok bool) {
 // rejoin asks the socket's worker, or another, to take it back.
 func (s *session) rejoin(k *socket) {
 	gw := s.loop.gw
-	request, err := json.Marshal(backplane.Connect{
-		Socket: k.id, Namespace: k.nsp.name, Node: gw.options.ID, Epoch: gw.epoch,
-		Handshake: s.handshake, Auth: k.auth, Rooms: k.roomNames(), Data: k.data, Recovered: true,
-	})
-	if err != nil { // each part was JSON when it came
-		panic("gateway: a CONNECT that is not JSON: " + err.Error())
-	}
 	k.session = s
-	k.joining = &joining{request: request, giveUp: s.loop.now + gw.options.Engine.AdmitTimeout}
+	k.joining = &joining{request: k.request(true), giveUp: s.loop.now + gw.options.Engine.AdmitTimeout}
 	s.sockets = append(s.sockets, k)
 	k.ask(k.joining)
 	s.schedule()
