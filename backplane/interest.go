@@ -54,6 +54,13 @@ func (i *Interest) Claim(subject string, shard int) error {
 	return nil
 }
 
+// Subscribed reports whether a subject has a claim, or lingers.
+func (i *Interest) Subscribed(subject string) bool {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return i.claims[subject] != nil
+}
+
 // Hold is Claim for a subject that the inbox hears anyway, through a wildcard: another
 // subscription would bring every message twice.
 func (i *Interest) Hold(subject string, shard int) {

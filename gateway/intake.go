@@ -74,6 +74,10 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 		in.pollFor(m)
 	case verbPolled:
 		in.polled(m, arg)
+	case "claimed":
+		if l := in.gw.loopOf(arg); l != nil {
+			l.post(&proceed{id: arg})
+		}
 	case "snapshot":
 		in.gw.feed.snapshot(m.Reply)
 	default:

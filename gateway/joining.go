@@ -19,6 +19,7 @@ type joining struct {
 	request []byte        // a backplane.Connect, encoded
 	giveUp  time.Duration // when the client is told that nobody answered
 	retry   time.Duration // when to ask again; 0 while an answer may come
+	claimed *claimed      // an acceptance that waits for its subscriptions
 }
 
 func (j *joining) next() time.Duration {
@@ -136,6 +137,10 @@ func (t *connected) run(l *loop) {
 		if t.answer.Worker != "" && t.answer.Error == nil && (k == nil || k.worker != t.answer.Worker) {
 			l.gw.toWorker(t.answer.Worker, "disconnect", t.id, []byte(reasonTransportClose))
 		}
+	case k.joining.claimed != nil: // accepted already
+		if t.answer.Worker != "" && t.answer.Error == nil && k.joining.claimed.answer.Worker != t.answer.Worker {
+			l.gw.toWorker(t.answer.Worker, "disconnect", t.id, []byte(reasonTransportClose))
+		}
 	case t.none:
 		k.joining.retry = l.now + joinRetry
 		k.session.schedule()
@@ -144,7 +149,7 @@ func (t *connected) run(l *loop) {
 		s := k.session
 		k.remove("")
 		s.refuse(k.nsp.name, t.answer.Error)
-	default:
+	case !k.claimFirst(&t.answer):
 		k.accept(&t.answer)
 	}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -235,7 +236,12 @@ func (k *socket) remove(reason string) {
 		k.forget("refused")
 		return
 	case k.joining != nil:
-		// The answer will find no socket, and the worker that gave it will be told then.
+		// The answer will find no socket, and the worker that gave it will be told then. One that has
+		// given it already is told now.
+		if wait := k.joining.claimed; wait != nil {
+			wait.release(l)
+			l.gw.toWorker(wait.answer.Worker, "disconnect", k.id, []byte(cmp.Or(reason, reasonTransportClose)))
+		}
 		k.session.withdraw(k)
 		k.joining, k.session = nil, nil
 		delete(l.sockets, k.id)
