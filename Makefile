@@ -1,7 +1,7 @@
 # One command each; make alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint fuzz bench test-go test-js
+.PHONY: help demo build test lint fuzz bench idle test-go test-js
 .DELETE_ON_ERROR:
 
 JS       := loadtest/js
@@ -43,12 +43,15 @@ fuzz: ## Fuzz every decoder, FUZZTIME each (20s)
 	@set -e; for package in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
 			echo "== $$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
 		done; \
 	done
 
 bench: ## Run the benchmarks of the hot paths
 	go test -run '^$$' -bench . -benchmem ./...
+
+idle: build ## Measure what 15,000 idle WebSocket clients cost a gateway
+	go run ./loadtest/idle -n 15000 -bin bin
 
 $(MODULES): $(JS)/package.json $(JS)/package-lock.json
 	npm ci --prefix $(JS) --ignore-scripts --no-audit --no-fund
