@@ -60,10 +60,11 @@ type Options struct {
 // Its methods may be called from any goroutine. NATS keeps the order of what one Conn publishes.
 type Conn struct {
 	Subjects
-	nc      *nats.Conn
-	log     *zap.Logger
-	metrics *metrics
-	away    time.Time // when the connection was lost; touched by NATS's callback goroutine alone
+	nc        *nats.Conn
+	log       *zap.Logger
+	metrics   *metrics
+	publisher publisher
+	away      time.Time // when the connection was lost; touched by NATS's callback goroutine alone
 }
 
 // Open connects, trying again until it succeeds or ctx ends.

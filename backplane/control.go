@@ -46,6 +46,20 @@ type ConnectError struct {
 	Data    json.RawMessage `json:"data,omitempty"`
 }
 
+// Moved tells a socket's worker which gateway holds the socket now, and asks whether the former one's last event has
+// come: from the new gateway to the worker's `moved` subject, a request. The answer is empty. It comes
+// when the worker has seen the former gateway's message on its `left` subject, whose data is the token, or
+// when it has waited for that long enough. If the worker does not have the socket, the answer bears NoSocket as HeaderError.
+type Moved struct {
+	Token string `json:"token"` // the handoff's, 1 to MaxMoveToken bytes
+	Node  string `json:"node"`
+	Epoch uint64 `json:"epoch"`
+}
+
+// MaxMoveToken is the longest token of a handoff, in bytes. It bounds what a broken gateway can make
+// workers remember.
+const MaxMoveToken = 128
+
 // ControlOp says what a Control asks for.
 type ControlOp string
 

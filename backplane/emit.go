@@ -15,7 +15,7 @@ type Msg = nats.Msg
 // Headers of emits and events. All are optional: a bare payload on a room's subject is a
 // whole emit.
 const (
-	HeaderID          = "Pb-Id"          // message id, set when copies go to several subjects
+	HeaderID          = "Pb-Id"          // message id, the same on all copies: see Conn.Emit
 	HeaderNamespace   = "Pb-Nsp"         // namespace, escaped, where the subject does not tell
 	HeaderRooms       = "Pb-Rooms"       // the target rooms, escaped, comma-separated
 	HeaderExcept      = "Pb-Except"      // rooms and socket ids to leave out, likewise
@@ -37,7 +37,7 @@ type Payload struct {
 // Emit is a message from an application to sockets.
 type Emit struct {
 	Payload
-	ID        string   // see HeaderID
+	ID        string   // see HeaderID; Conn.Emit sets it
 	Namespace string   // "" when the subject tells
 	Rooms     []string // the whole target set where it is more than the subject's room
 	Except    []string // rooms or socket ids to leave out
@@ -57,6 +57,11 @@ func (e *Emit) Encode(subject, reply string) *Msg {
 		set(m, HeaderFlags, "v")
 	}
 	return m
+}
+
+// plain reports whether the emit needs no header but its id.
+func (e *Emit) plain() bool {
+	return len(e.Attachments) == 0 && e.Namespace == "" && len(e.Rooms) == 0 && len(e.Except) == 0 && !e.Volatile
 }
 
 // DecodeEmit reads an emit. Its bytes alias the message's.

@@ -79,6 +79,15 @@ func (s Subjects) Address(e *Emit, nsp, room string) string {
 	return subject
 }
 
+// AddressAll returns the subject of an emit to a whole namespace, and completes the emit's headers, as
+// Address does, where the namespace's name is too long to be spelled out.
+func (s Subjects) AddressAll(e *Emit, nsp string) string {
+	if Hashed(namespaceToken(nsp)) {
+		e.Namespace = nsp
+	}
+	return s.Namespace(nsp)
+}
+
 // SocketEmit is where emits to one socket go. The birth node holds them all with
 // SocketsOf; a node that adopts the socket subscribes to SocketAll.
 func (s Subjects) SocketEmit(id string) string { return s.socket(id) + ".emit" }
@@ -130,8 +139,8 @@ func (s Subjects) Node(node, verb, arg string) string {
 func (s Subjects) NodeAll(node string) string { return s.prefix + "gateway." + node + ".>" }
 
 // Worker is a subject of one worker, about one socket: `<prefix>worker.<id>.<verb>.<socket>`.
-// Verbs: connect (a CONNECT to decide, a request), event (a client's event), disconnect (the
-// socket is gone).
+// Verbs: connect (a CONNECT to decide, a request), open (the gateway has let the socket in), event (a client's
+// event), disconnect (the socket is gone), left and moved (see Moved).
 func (s Subjects) Worker(worker, verb, socket string) string {
 	return s.prefix + "worker." + worker + "." + verb + "." + socket
 }

@@ -114,6 +114,12 @@ func TestAddress(t *testing.T) {
 			t.Errorf("the target set changed to %v", both.Rooms)
 		}
 	}
+	for nsp, header := range map[string]string{"/": "", "/chat": "", "/" + long: "/" + long} {
+		e := &Emit{}
+		if subject := s.AddressAll(e, nsp); subject != s.Namespace(nsp) || e.Namespace != header || len(e.Rooms) != 0 {
+			t.Errorf("%q: %s %q %v", nsp, subject, e.Namespace, e.Rooms)
+		}
+	}
 }
 
 func TestSocketIDs(t *testing.T) {
