@@ -6,8 +6,8 @@ type Action interface{ action() }
 
 // Local acts of a taker.
 
-// Claim asks for interest in what the offer names. From now on, whatever arrives on it (or more) goes to Taker.Held.
-// It must be in effect at this node's own server before the Give that follows is sent.
+// Claim asks for interest in what the offer names. From now on, whatever arrives on it (or more) goes to
+// Taker.Held. It must be in effect at this node's own server before the Give that follows is sent.
 type Claim[O any] struct{ Offer O }
 
 // Stage asks for interest in what the state names and the offer did not: it may have changed in between.
@@ -24,9 +24,9 @@ type Deliver[M any] struct {
 	Message M
 }
 
-// Finish ends the hold-back: from here on Held returns at once what is to be delivered. Torn says that messages were
-// lost for want of room (Options.Messages, Options.Bytes), or perhaps: close the unit with a reason
-// rather than let it miss something silently.
+// Finish ends the hold-back: from here on Held returns at once what is to be delivered. Torn says that
+// messages were lost for want of room (Options.Messages, Options.Bytes), or perhaps: close the unit with a
+// reason rather than let it miss something silently.
 type Finish struct{ Torn bool }
 
 // Retire says that Held need not be called any more: drop the machine.
@@ -69,22 +69,24 @@ const (
 // MakeOffer asks for an Offer with what the unit has, for whoever asked.
 type MakeOffer struct{ Token string }
 
-// Freeze asks to stop the unit: read nothing from its client, send it nothing, fire none of its timers but what
-// ends it. Call Owner.Frozen with its state in the same turn. Its claims stay, and messages for it go to Owner.Message.
+// Freeze asks to stop the unit: read nothing from its client, send it nothing, fire none of its timers but
+// what ends it. Call Owner.Frozen with its state in the same turn. Its claims stay, and messages for it go to
+// Owner.Message.
 type Freeze struct{ Token string }
 
 // Restore undoes Freeze. Deliver actions for what came meanwhile follow.
 type Restore struct{ Token string }
 
-// Depart says that the unit is no longer this node's. Take it out of everything but its claims, without telling its worker or
-// client that it ended; messages for it still go to Owner.Message.
+// Depart says that the unit is no longer this node's. Take it out of everything but its claims, without
+// telling its worker or client that it ended; messages for it still go to Owner.Message.
 type Depart struct {
 	Token string
 	Taker string
 }
 
-// Cut says that the claims may be released, and Owner.Message need not be called any more. Early says that it came
-// before Options.Linger was over, for want of room: something may be lost if the backplane is slow; count it.
+// Cut says that the claims may be released, and Owner.Message need not be called any more. Early says that it
+// came before Options.Linger was over, for want of room: something may be lost if the backplane is slow;
+// count it.
 type Cut struct {
 	Token string
 	Early bool

@@ -138,7 +138,7 @@ func (n *node) pause() {
 func (n *node) trouble(u *unit) {
 	now := n.w.now
 	for _, k := range n.takes {
-		if k.unit == u && k.Phase() < Confirming {
+		if k.unit == u && k.Phase() < Settling {
 			n.doTake(k, k.Abandon(now))
 			return
 		}
@@ -174,6 +174,9 @@ func (n *node) checkIdle() {
 		n.w.broken("node %d: owner for %s is stuck in phase %d", n.index, d.token, d.Phase())
 	}
 	used := map[int]int{}
+	for r := range n.others {
+		used[r] = 1
+	}
 	for u := range n.units {
 		for _, r := range u.rooms {
 			used[r]++

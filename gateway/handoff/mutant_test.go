@@ -9,14 +9,14 @@ import (
 // mutant is a rule broken on purpose: text of a file, and what to put in its place.
 type mutant struct{ name, file, old, new string }
 
-// mutants are the rules that the simulation must see broken. TestMutants, under the build tag mutants, plays each; it is
-// kept apart because it compiles the package once for every mutant.
+// mutants are the rules that the simulation must see broken. TestMutants, under the build tag mutants, plays
+// each; it is kept apart because it compiles the package once for every mutant.
 func mutants() []mutant {
 	return []mutant{
 		{"taker: what the owner saw before the state is ignored", "taker.go", "m.Grant, m.State, m.Seen.Clone()", "m.Grant, m.State, NewSeen(0)"},
 		{"taker: adopts before the owner has decided", "taker.go", "State: m.State}, t.confirm(now)}", "State: m.State}, t.confirm(now), t.adopt()[0]}"},
 		{"taker: adopts again at every Confirmed", "taker.go", "t.phase != Confirming || m.Token != t.token {\n		return nil\n	}\n	return t.adopt()", "t.phase < Confirming || m.Token != t.token {\n		return nil\n	}\n	return t.adopt()"},
-		{"taker: no trail", "taker.go", "	case Trailing:\n		if t.had.Has(mark) {\n			return nil\n		}\n", "	case Trailing:\n"},
+		{"taker: no trail", "taker.go", "	case Trailing:\n		if t.had.Has(mark) || mark.Known() && t.had.Unsure(mark) {\n			return nil\n		}\n", "	case Trailing:\n"},
 		{"taker: forwarded messages may repeat", "taker.go", "t.phase != Settling || m.Index <= t.received", "t.phase != Settling"},
 		{"taker: gaps in what is forwarded are accepted", "taker.go", "if m.Index > t.received+1 {", "if false {"},
 		{"taker: does not note what is forwarded", "taker.go", "	t.had.Note(m.Mark)\n", ""},
@@ -32,6 +32,8 @@ func mutants() []mutant {
 		{"taker: keeps its claims after a failure", "taker.go", "if t.phase >= Waiting {\n		actions", "if false {\n		actions"},
 		{"taker: what has no identity is not held back", "taker.go", "	if !mark.Known() || t.had.Has(mark) {\n		return nil\n	}\n", "	if !mark.Known() && t.phase == Settling {\n		return []Action{Deliver[M]{Mark: mark, Message: m}}\n	}\n"},
 		{"taker: no hold-back", "taker.go", "	t.held.add(mark, m, t.size(m))\n", "	if t.phase == Settling {\n		return []Action{Deliver[M]{Mark: mark, Message: m}}\n	}\n	t.held.add(mark, m, t.size(m))\n"},
+		{"taker: what the owner may have seen is delivered", "taker.go", "if !t.had.Has(l.mark) && !t.had.Unsure(l.mark) {", "if !t.had.Has(l.mark) {"},
+		{"taker: a client that leaves ends what may be ours", "taker.go", "	case Looking, Waiting:\n		return t.fail(FailAbandoned", "	case Looking, Waiting, Confirming:\n		return t.fail(FailAbandoned"},
 
 		{"owner: token and grant of Confirm unchecked", "owner.go", "m.Token != o.gift.Token || m.Grant != o.gift.Grant || o.phase", "o.phase"},
 		{"owner: grant of Confirm unchecked", "owner.go", "m.Token != o.gift.Token || m.Grant != o.gift.Grant || o.phase", "m.Token != o.gift.Token || o.phase"},
@@ -46,7 +48,8 @@ func mutants() []mutant {
 		{"owner: Settled is not repeated by the clock", "owner.go", "if now-o.sent >= o.options.Retry {", "if false {"},
 		{"owner: the taker's death is not heard", "owner.go", "	case node != o.taker:", "	case true:"},
 		{"owner: stays frozen for ever", "owner.go", "now-o.since >= o.options.Frozen", "false"},
-		{"owner: the floor is forgotten", "owner.go", "	o.gift.Seen.Merge(o.floor)\n", ""},
+		{"owner: the floor is forgotten", "owner.go", "	o.gift.Seen.merge(o.floor)\n", ""},
+		{"owner: late copies are forwarded again", "owner.go", "	if o.floor.Has(mark) {", "	if false {"},
 		{"owner: any Done is believed", "owner.go", "if o.phase != Lingering && o.phase != Leaving || m.Token != o.gift.Token {", "if false {"},
 		{"owner: keeps without bound", "owner.go", "	case o.phase == Given && o.log.over(&o.options):\n		return o.restore()\n", ""},
 

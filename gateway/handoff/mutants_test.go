@@ -12,9 +12,10 @@ import (
 )
 
 // mutantSeeds is how many worlds a mutant may survive.
-const mutantSeeds = "3000"
+const mutantSeeds = "20000"
 
-// TestMutants plays the simulation with each rule broken, and expects it to fail: go test -tags mutants -run Mutants.
+// TestMutants plays the simulation with each rule broken, and expects it to fail: go test -tags mutants -run
+// Mutants.
 func TestMutants(t *testing.T) {
 	for _, m := range mutants() {
 		t.Run(m.name, func(t *testing.T) {

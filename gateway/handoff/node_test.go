@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// node is a gateway with one loop. It is also the reference of an edge: what it does with actions is what the gateway has to do.
+// node is a gateway with one loop. It is also the reference of an edge: what it does with actions is what the
+// gateway has to do.
 type node struct {
 	w       *world
 	index   int
@@ -18,6 +19,7 @@ type node struct {
 	seen    *Seen
 	recent  map[Mark]bool // copies of one message on several subjects
 	claims  map[int]int
+	others  map[int]bool // rooms that sockets which do not move are in
 	units   map[*unit]*presence
 	takes   []*take // oldest first
 	departs []*departure
@@ -58,11 +60,11 @@ func one(*published) int { return 1 }
 
 func newNode(w *world, i int) *node {
 	n := &node{
-		w: w, index: i, alive: true, seen: NewSeen(0), recent: map[Mark]bool{}, claims: map[int]int{},
+		w: w, index: i, alive: true, seen: NewSeen(w.climate.publishers), recent: map[Mark]bool{}, claims: map[int]int{}, others: map[int]bool{},
 		units: map[*unit]*presence{},
 	}
 	for range 4 {
-		n.links = append(n.links, &link{base: time.Duration(10+w.rng.IntN(60)) * ms, jitter: 1 + w.rng.IntN(40)})
+		n.links = append(n.links, &link{base: time.Duration(6+w.rng.IntN(1+w.rng.IntN(70))) * ms, jitter: 1 + w.rng.IntN(40)})
 	}
 	return n
 }
@@ -72,6 +74,20 @@ func (n *node) name() string { return strconv.Itoa(n.index) }
 func (w *world) named(name string) *node {
 	i, _ := strconv.Atoi(name)
 	return w.nodes[i]
+}
+
+// settle puts sockets that do not move into some rooms, from the beginning.
+func (n *node) settle() {
+	for r := range rooms {
+		if n.w.rng.IntN(2) == 0 {
+			continue
+		}
+		n.others[r] = true
+		n.claims[r] = 1
+		for _, p := range n.w.publishers {
+			p.links[n.index].claims[r] = 1
+		}
+	}
 }
 
 // post has something handled in order of arrival.
@@ -182,6 +198,9 @@ func (n *node) doTake(k *take, actions []Action) {
 			}
 			if w.rng.IntN(3) == 0 && w.now < faultsEnd { // on its way again at once
 				w.after(time.Duration(w.rng.IntN(40))*ms, k.unit.wander)
+			}
+			if w.climate.pauses && w.rng.IntN(4) == 0 && w.now < faultsEnd {
+				w.after(time.Duration(w.rng.IntN(100))*ms, n.pause)
 			}
 		case Retire:
 			n.dropTake(k)

@@ -33,7 +33,8 @@ type Options struct {
 	// Linger must exceed the time that a claim takes to reach every server of the backplane, plus the longest
 	// time that a message takes to reach the owner, plus two Retry: then nothing is lost between the two.
 	Linger time.Duration `name:"handoff-linger" default:"2s" help:"How long the old node forwards the messages of a session that has moved."`
-	// Trail must exceed the time by which a message can reach one node later than another, plus two Retry: then nothing comes twice.
+	// Trail must exceed the time by which a message can reach one node later than another, plus two Retry:
+	// then nothing comes twice.
 	Trail time.Duration `name:"handoff-trail" default:"5s" help:"How long the new node of a session drops late copies of what the old one forwarded."`
 	// Messages and Bytes stop one busy session that moves from filling memory.
 	Messages int `name:"handoff-messages" default:"4096" help:"Messages kept for one session that moves."`
@@ -52,8 +53,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Horizon is the shortest interval at which Seen.Turn may be called: as long as a message that an owner has had may
-// matter to a taker.
+// Horizon is the shortest interval at which Seen.Turn may be called: as long as a message that an owner has
+// had may matter to a taker.
 func (o Options) Horizon() time.Duration {
 	o = o.withDefaults()
 	return o.GiveUp + o.Frozen + o.Linger + o.Trail

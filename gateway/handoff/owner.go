@@ -2,15 +2,17 @@ package handoff
 
 import "time"
 
-// Owner is one movable unit, a session or a socket, as its owner sees it. It need not exist before the first Look or Give, and
-// may be dropped whenever it is Owning. S is the unit's state, M a message. Owned by one loop.
+// Owner is one movable unit, a session or a socket, as its owner sees it. It need not exist before the first
+// Look or Give, and may be dropped whenever it is Owning. S is the unit's state, M a message. Owned by one
+// loop.
 //
 // The owner alone decides: the first Confirm that it accepts moves the unit, and until then it may
 // take the unit back at any time. So there is one owner whatever is lost, late or dead.
 //
-// Messages among the actions go to the node that Taker names; but what answers Look, and Refused, goes to whoever
-// asked. An edge routes Look and Give by unit, to where the unit is now or else to the last machine that it left; Confirm, Decline and Done by
-// token. Where there is no machine, the answer is Refused with Gone.
+// Messages among the actions go to the node that Taker names; but what answers Look, and Refused, goes to
+// whoever asked. An edge routes Look and Give by unit, to where the unit is now or else to the last machine
+// that it left; Confirm, Decline and Done by token. Where there is no machine, the answer is Refused with
+// Gone.
 type Owner[S, M any] struct {
 	options Options
 	size    func(M) int
@@ -35,8 +37,8 @@ const (
 	Forgotten                          // see the last action
 )
 
-// NewOwner makes the machine of a unit that is here. seen is the loop's; it is read, never written. floor is what the unit has
-// had besides: Taker.Had while the unit's own taker is Trailing, else nil.
+// NewOwner makes the machine of a unit that is here. seen is the loop's; it is read, never written. floor is
+// what the unit has had besides: Taker.Had while the unit's own taker is Trailing, else nil.
 func NewOwner[S, M any](options Options, seen, floor *Seen, size func(M) int) *Owner[S, M] {
 	return &Owner[S, M]{options: options.withDefaults(), size: size, seen: seen, floor: floor, phase: Owning}
 }
@@ -56,7 +58,7 @@ func (o *Owner[S, M]) Backlog() (messages, bytes int) { return len(o.log.letters
 // Look takes a taker's question what there is.
 func (o *Owner[S, M]) Look(now time.Duration, m Look) []Action {
 	if o.phase == Owning {
-		return []Action{MakeOffer{Token: m.Token}}
+		return []Action{MakeOffer(m)}
 	}
 	return o.refuse(m.Token, StepLook)
 }
@@ -68,7 +70,7 @@ func (o *Owner[S, M]) Give(now time.Duration, m Give, taker string) []Action {
 	case o.phase == Owning:
 		o.phase, o.taker = Freezing, taker
 		o.gift.Token = m.Token
-		return []Action{Freeze{Token: m.Token}}
+		return []Action{Freeze(m)}
 	case o.phase == Given && o.gift.Token == m.Token:
 		return []Action{o.gift}
 	}
@@ -100,12 +102,12 @@ func (o *Owner[S, M]) Frozen(now time.Duration, grant uint64, state S) []Action 
 	o.phase, o.since, o.ticked = Given, now, now
 	o.gift.Grant, o.gift.State = grant, state
 	o.gift.Seen = o.seen.Clone()
-	o.gift.Seen.Merge(o.floor)
+	o.gift.Seen.merge(o.floor)
 	return []Action{o.gift}
 }
 
-// Message takes a message for the unit that has reached this node, in the order of arrival. Call it while the phase is
-// Given or Lingering; at other times it says to deliver it (Owning), or nothing.
+// Message takes a message for the unit that has reached this node, in the order of arrival. Call it while the
+// phase is Given or Lingering; at other times it says to deliver it (Owning), or nothing.
 //
 // When the bounds are reached, a unit that is Given is restored, and one that is Lingering is cut early.
 func (o *Owner[S, M]) Message(now time.Duration, mark Mark, m M) []Action {
@@ -114,6 +116,9 @@ func (o *Owner[S, M]) Message(now time.Duration, mark Mark, m M) []Action {
 		return []Action{Deliver[M]{Mark: mark, Message: m}}
 	case Given, Lingering:
 	default:
+		return nil
+	}
+	if o.floor.Has(mark) { // a late copy of what its former owner forwarded
 		return nil
 	}
 	o.log.add(mark, m, o.size(m))
@@ -174,7 +179,8 @@ func (o *Owner[S, M]) Done(now time.Duration, m Done) []Action {
 	return o.forget()
 }
 
-// TakerLost takes the routers' word that a node is dead. What it had not confirmed goes on here; what it had is lost with it.
+// TakerLost takes the routers' word that a node is dead. What it had not confirmed goes on here; what it had
+// is lost with it.
 func (o *Owner[S, M]) TakerLost(now time.Duration, node string) []Action {
 	switch {
 	case node != o.taker:
@@ -186,8 +192,8 @@ func (o *Owner[S, M]) TakerLost(now time.Duration, node string) []Action {
 	return nil
 }
 
-// End says that the unit has ended here, for a reason of its own: its client timed out, the application closed it. A taker that
-// confirms later is refused. It does nothing to a unit that is not here any more.
+// End says that the unit has ended here, for a reason of its own: its client timed out, the application
+// closed it. A taker that confirms later is refused. It does nothing to a unit that is not here any more.
 func (o *Owner[S, M]) End(now time.Duration) []Action {
 	switch o.phase {
 	case Owning, Freezing, Given:
@@ -240,9 +246,10 @@ func (o *Owner[S, M]) Due() (at time.Duration, ok bool) {
 	return 0, false
 }
 
-// Tick does what is due. It must not overtake messages: when it is called, what had reached this node before now has been
-// handled. A process that was stopped is noticed by the ticks that did not come, and Linger begins again; if
-// the backplane's inbox can fall behind by as much as Linger, let ticks come out of the inbox, as a pulse that the node sends to itself.
+// Tick does what is due. It must not overtake messages: when it is called, what had reached this node before
+// now has been handled. A process that was stopped is noticed by the ticks that did not come, and Linger
+// begins again; if the backplane's inbox can fall behind by as much as Linger, let ticks come out of the
+// inbox, as a pulse that the node sends to itself.
 func (o *Owner[S, M]) Tick(now time.Duration) []Action {
 	stalled := o.options.stalled(now, o.ticked)
 	o.ticked = now

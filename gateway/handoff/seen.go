@@ -114,10 +114,20 @@ func (s *Seen) Clone() *Seen {
 	return c
 }
 
-// Merge adds all that another has seen.
-func (s *Seen) Merge(other *Seen) {
+// merge adds all that another has seen, to a Clone. What one of them cannot say, neither can the result.
+func (s *Seen) merge(other *Seen) {
+	mine := s.Clone()
 	s.raise(other)
 	s.spilt = s.spilt || other.Partial()
+	if !s.Partial() {
+		return
+	}
+	for p := range s.fresh {
+		m := Mark{Publisher: p, Sequence: 1}
+		if mine.Unsure(m) || other.Unsure(m) {
+			delete(s.fresh, p)
+		}
+	}
 }
 
 func (s *Seen) raise(other *Seen) {
@@ -130,6 +140,9 @@ func (s *Seen) raise(other *Seen) {
 		}
 	}
 }
+
+// whole declares that what is not listed was not seen.
+func (s *Seen) whole() { s.spilt, s.spiltOld = false, false }
 
 // within reports whether other has seen, for sure, all that s has.
 func (s *Seen) within(other *Seen) bool {

@@ -27,7 +27,8 @@ func envUint(t testing.TB, name string, otherwise uint64) (uint64, bool) {
 	return n, true
 }
 
-// TestSimulation plays many worlds. A failure names its seed: HANDOFF_SEED=n go test -run Simulation -v replays it.
+// TestSimulation plays many worlds. A failure names its seed: HANDOFF_SEED=n go test -run Simulation -v
+// replays it.
 func TestSimulation(t *testing.T) {
 	if seed, set := envUint(t, seedEnv, 0); set {
 		w := newWorld(seed)
@@ -70,8 +71,8 @@ func (c *counts) vacuous() bool {
 		c.early == 0 || c.lost == 0 || c.finals == 0
 }
 
-// BenchmarkSimulation plays one world after another, from a million on: go test -bench Simulation -benchtime 10m looks for what
-// TestSimulation has no time for.
+// BenchmarkSimulation plays one world after another, from a million on: go test -bench Simulation -benchtime
+// 10m looks for what TestSimulation has no time for.
 func BenchmarkSimulation(b *testing.B) {
 	seed := uint64(1_000_000)
 	for b.Loop() {

@@ -15,10 +15,11 @@ const (
 	Ended                   // see the last action
 )
 
-// Taker is one handoff as the side sees it that wants the unit. O is the offer, S the unit's state, M a message; they are
-// opaque here. It has no clock: now is the caller's, on any origin. Owned by one loop.
+// Taker is one handoff as the side sees it that wants the unit. O is the offer, S the unit's state, M a
+// message; they are opaque here. It has no clock: now is the caller's, on any origin. Owned by one loop.
 //
-// Actions must be carried out in order and before the next call. Messages go to the owner, to the verb of their name.
+// Actions must be carried out in order and before the next call. Messages go to the owner, to the verb of
+// their name.
 type Taker[O, S, M any] struct {
 	options  Options
 	token    string
@@ -43,7 +44,8 @@ func NewTaker[O, S, M any](options Options, token string, size func(M) int) *Tak
 // Token is the handoff's token.
 func (t *Taker[O, S, M]) Token() string { return t.token }
 
-// Phase is where the handoff is. While it is Settling, another taker's Look and Give are to be answered with Busy.
+// Phase is where the handoff is. While it is Settling, another taker's Look and Give are to be answered with
+// Busy.
 func (t *Taker[O, S, M]) Phase() Phase { return t.phase }
 
 // Had is what the unit has had by way of its former owner. While the taker is Trailing, the unit's Owner needs it
@@ -68,17 +70,17 @@ func (t *Taker[O, S, M]) Offered(now time.Duration, m Offer[O]) []Action {
 	return []Action{Claim[O]{Offer: m.Offer}, Give{Token: t.token}}
 }
 
-// Held takes a message that this node received itself, on what is claimed. Call it from Claim until Retire or Fail, in the
-// order in which messages arrive; more than is claimed does no harm.
+// Held takes a message that this node received itself, on what is claimed. Call it from Claim until Retire or
+// Fail, in the order in which messages arrive; more than is claimed does no harm.
 //
-// Before Finish the message is kept. Without an identity it is not: the owner has it, or it is lost (at most once).
-// When the bounds are reached before the state has come, the handoff fails and the owner keeps the unit. Afterwards
-// the taker may be the owner already and cannot fail: it drops the oldest, which are those that
-// the owner most likely had, and Finish says so if it had not.
+// Before Finish the message is kept. Without an identity it is not: the owner has it, or it is lost (at most
+// once). When the bounds are reached before the state has come, the handoff fails and the owner keeps the
+// unit. Afterwards the taker may be the owner already and cannot fail: it drops the oldest, which are those
+// that the owner most likely had, and Finish says so if it had not.
 func (t *Taker[O, S, M]) Held(now time.Duration, mark Mark, m M) []Action {
 	switch t.phase {
 	case Trailing:
-		if t.had.Has(mark) {
+		if t.had.Has(mark) || mark.Known() && t.had.Unsure(mark) {
 			return nil
 		}
 		return []Action{Deliver[M]{Mark: mark, Message: m}}
@@ -166,7 +168,10 @@ func (t *Taker[O, S, M]) Settled(now time.Duration, m Settled) (actions []Action
 	if t.received < m.Count {
 		return t.gap(now, actions)
 	}
-	return append(t.finish(now, actions), Done{Token: t.token})
+	actions = append(t.finish(now, actions), Done{Token: t.token})
+	// Linger is over: whatever the unit had had before it froze has been here, and what came later is listed.
+	t.had.whole()
+	return actions
 }
 
 // gap asks for what is missing, once; Tick does it again.
@@ -218,8 +223,8 @@ func (t *Taker[O, S, M]) Refused(now time.Duration, m Refused) []Action {
 	return t.fail(FailGone, "")
 }
 
-// NoOwner takes the backplane's word that nobody listened to a request. It is not the owner's: once the taker has the
-// state, the owner may have moved the unit, and the taker asks on.
+// NoOwner takes the backplane's word that nobody listened to a request. It is not the owner's: once the taker
+// has the state, the owner may have moved the unit, and the taker asks on.
 func (t *Taker[O, S, M]) NoOwner(now time.Duration) []Action {
 	if t.phase > Waiting {
 		return nil
@@ -227,8 +232,8 @@ func (t *Taker[O, S, M]) NoOwner(now time.Duration) []Action {
 	return t.fail(FailNoOwner, "")
 }
 
-// OwnerLost takes the routers' word that the owner is dead. A unit that was not adopted is lost with it; one that was
-// goes on with what there is.
+// OwnerLost takes the routers' word that the owner is dead. A unit that was not adopted is lost with it; one
+// that was goes on with what there is.
 func (t *Taker[O, S, M]) OwnerLost(now time.Duration) []Action {
 	switch {
 	case t.phase < Settling:
@@ -239,8 +244,9 @@ func (t *Taker[O, S, M]) OwnerLost(now time.Duration) []Action {
 	return nil
 }
 
-// Abandon ends the handoff because nobody wants the unit here any more: the client has left, or the unit has ended after
-// it was adopted. It does nothing while Confirming, when the unit may or may not be ours: look again after Adopt or Fail.
+// Abandon ends the handoff because nobody wants the unit here any more: the client has left, or the unit has
+// ended after it was adopted. It does nothing while Confirming, when the unit may or may not be ours: look
+// again after Adopt or Fail.
 func (t *Taker[O, S, M]) Abandon(now time.Duration) []Action {
 	switch t.phase {
 	case Looking, Waiting:

@@ -2,8 +2,8 @@ package handoff
 
 import "slices"
 
-// unit is what moves, with the books that are kept about it. The checks are made by the world, which sees all nodes
-// at once.
+// unit is what moves, with the books that are kept about it. The checks are made by the world, which sees all
+// nodes at once.
 type unit struct {
 	w      *world
 	name   int
@@ -34,6 +34,9 @@ func (w *world) newUnit(i int) {
 		}
 	}
 	w.units = append(w.units, u)
+	if w.climate.publishers > 0 {
+		u.pardon("nodes cannot remember all publishers")
+	}
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
 	u.owners, u.holder = []*node{n}, n
 	n.units[u] = &presence{unit: u}

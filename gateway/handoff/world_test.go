@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The simulated world: publishers, the backplane's links and claims, nodes with a handoff edge each, and units whose
-// every delivery is checked. Time is virtual, and all chance comes from one seed.
+// The simulated world: publishers, the backplane's links and claims, nodes with a handoff edge each, and
+// units whose every delivery is checked. Time is virtual, and all chance comes from one seed.
 
 const ms = time.Millisecond
 
@@ -35,6 +35,7 @@ type climate struct {
 	ends         bool    // units end, takers abandon
 	blips        float64 // "no responders" though the owner lives
 	options      Options
+	publishers   int // that a node can remember
 }
 
 func (w *world) weather() {
@@ -51,6 +52,9 @@ func (w *world) weather() {
 	}
 	if r.IntN(6) == 0 {
 		c.options.Messages = 4 + r.IntN(12)
+	}
+	if r.IntN(6) == 0 {
+		c.publishers = 1
 	}
 	w.climate = c
 }
@@ -92,7 +96,7 @@ type world struct {
 
 // counts tell whether the simulation reaches what it is there to reach.
 type counts struct {
-	moves, restores, fails, forwards, direct, dropped, early, torn, lost, finals int
+	moves, restores, fails, forwards, dropped, early, torn, lost, finals int
 }
 
 // published is one message. A copy of it is on each of its rooms' subjects.
@@ -136,6 +140,9 @@ func newWorld(seed uint64) *world {
 	for i := range 3 {
 		w.newPublisher(i)
 	}
+	for _, n := range w.nodes {
+		n.settle()
+	}
 	for i := range 1 + w.rng.IntN(2) {
 		w.newUnit(i)
 	}
@@ -148,6 +155,12 @@ func (w *world) newPublisher(i int) {
 	p := &publisher{w: w, name: fmt.Sprintf("p%d", i), bare: i == 2}
 	for range w.nodes {
 		l := &link{base: time.Duration(w.rng.IntN(int(slowest*3/4/ms))) * ms, jitter: 1 + w.rng.IntN(50), claims: map[int]int{}}
+		switch w.rng.IntN(3) { // mostly very near or very far
+		case 0:
+			l.base, l.jitter = 0, 5
+		case 1:
+			l.base = slowest * 3 / 4
+		}
 		l.spread = time.Duration(w.rng.IntN(int(spread/ms)))*ms + ms
 		if p.bare { // as near to one node as to another: nearer than nodes to each other
 			l.base, l.jitter = 0, 5
@@ -252,7 +265,8 @@ func (w *world) run() error {
 	return w.fault
 }
 
-// send carries a message of the protocol between nodes. No link keeps it from being lost, or from coming twice and much later.
+// send carries a message of the protocol between nodes. No link keeps it from being lost, or from coming
+// twice and much later.
 func (w *world) send(from, to *node, what Action, do func()) {
 	if w.trace != nil {
 		w.logf("n%d→n%d %T%+v", from.index, to.index, what, what)
