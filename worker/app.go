@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +29,6 @@ type App struct {
 	extra    *crew // what Socket.Go has started
 	encoders encoders
 	metrics  *metrics
-	messages atomic.Uint64 // numbers of messages that need an id
 
 	ctx    context.Context // of handlers
 	cancel context.CancelCauseFunc
@@ -279,9 +277,4 @@ func (a *App) beat() {
 	if err != nil {
 		a.options.Log.Warn("no sign of life could be given", zap.Error(err))
 	}
-}
-
-// messageID names an emit of which several copies go out.
-func (a *App) messageID() string {
-	return a.options.ID + "-" + strconv.FormatUint(a.epoch, 36) + "-" + strconv.FormatUint(a.messages.Add(1), 36)
 }

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"patchbay/backplane"
 )
@@ -82,35 +81,22 @@ func (t Target) publish(conn *backplane.Conn, e *backplane.Emit) error {
 	name := t.nsp.name
 	switch {
 	case t.socket != nil:
-		return send(conn, e, conn.SocketEmit(t.socket.id))
+		return conn.Emit(e, "", conn.SocketEmit(t.socket.id))
 	case t.node != "":
 		e.Namespace, e.Rooms = name, t.rooms
-		return send(conn, e, conn.Node(t.node, "emit", ""))
+		return conn.Emit(e, "", conn.Node(t.node, "emit", ""))
 	case !t.narrowed:
-		if backplane.Hashed(backplane.Token(strings.TrimPrefix(name, "/"))) {
-			e.Namespace = name
-		}
-		return send(conn, e, conn.Namespace(name))
-	case len(t.rooms) == 1:
-		return send(conn, e, conn.Address(e, name, t.rooms[0]))
+		return conn.Emit(e, "", conn.AddressAll(e, name))
 	}
-	e.ID, e.Rooms = t.nsp.app.messageID(), t.rooms
-	e.Namespace = name // one of the rooms may be a socket's id, whose subject does not tell
-	for _, room := range t.rooms {
-		if err := send(conn, e, conn.Room(name, room)); err != nil {
-			return err
-		}
+	if len(t.rooms) > 1 {
+		e.Rooms = t.rooms
 	}
-	return nil
-}
-
-// send publishes an emit; one without headers, the usual case, without a message around it.
-func send(conn *backplane.Conn, e *backplane.Emit, subject string) error {
-	bare := len(e.Attachments) == 0 && e.ID == "" && e.Namespace == "" && len(e.Rooms) == 0 && len(e.Except) == 0
-	if bare && !e.Volatile {
-		return conn.Publish(subject, e.JSON)
+	var room [4]string
+	subjects := room[:0]
+	for _, one := range t.rooms {
+		subjects = append(subjects, conn.Address(e, name, one))
 	}
-	return conn.PublishMsg(e.Encode(subject, ""))
+	return conn.Emit(e, "", subjects...)
 }
 
 // Response is one socket's, or one worker's, answer to a question to many.
@@ -148,7 +134,7 @@ func (t Target) EmitAck(ctx context.Context, event string, args ...any) ([]Respo
 	}
 	emit := backplane.Emit{Payload: p}
 	q := question{size: len(list), publish: func(conn *backplane.Conn, i int, reply string) error {
-		return conn.PublishMsg(emit.Encode(conn.SocketEmit(list[i].From), reply))
+		return conn.Emit(&emit, reply, conn.SocketEmit(list[i].From))
 	}}
 	// What ends the waiting early is in the responses already.
 	err = a.ask(ctx, q, func(i int, m *backplane.Msg) { list[i].Args, list[i].Err = ackArgs(m) })
@@ -201,7 +187,7 @@ func (s *Socket) EmitAck(ctx context.Context, event string, args ...any) (Args, 
 		size: 1,
 		gone: s.Context().Done(),
 		publish: func(conn *backplane.Conn, _ int, reply string) error {
-			return conn.PublishMsg(emit.Encode(conn.SocketEmit(s.id), reply))
+			return conn.Emit(&emit, reply, conn.SocketEmit(s.id))
 		},
 		published: func() { a.encoders.put(enc) },
 	}, func(_ int, m *backplane.Msg) { answer, bad = ackArgs(m) })

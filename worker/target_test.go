@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,7 +34,8 @@ func TestTargets(t *testing.T) {
 		{"volatile", io.Volatile(), "pb.nsp.chat", backplane.Emit{Volatile: true}},
 		{"room", io.To("a"), "pb.room.chat.a", backplane.Emit{}},
 		{"one room twice", io.To("a").To("a", "a"), "pb.room.chat.a", backplane.Emit{}},
-		{"union", io.To("b", "a").To("b"), "pb.room.chat.a pb.room.chat.b", backplane.Emit{Namespace: "/chat", Rooms: []string{"a", "b"}}},
+		{"union", io.To("b", "a").To("b"), "pb.room.chat.a pb.room.chat.b", backplane.Emit{Rooms: []string{"a", "b"}}},
+		{"long union", io.To("a", long), "pb.room.chat.a pb.room.chat." + backplane.Token(long), backplane.Emit{Namespace: "/chat", Rooms: []string{"a", long}}},
 		{"except", io.Except("a,b", "c"), "pb.nsp.chat", backplane.Emit{Except: []string{"a,b", "c"}}},
 		{"nobody", io.To(), "", backplane.Emit{}},
 		{"node", io.Local("g1"), "pb.gateway.g1.emit", backplane.Emit{Namespace: "/chat"}},
@@ -43,6 +45,7 @@ func TestTargets(t *testing.T) {
 		{"long room", io.To(long), "pb.room.chat." + backplane.Token(long), backplane.Emit{Namespace: "/chat", Rooms: []string{long}}},
 		{"long namespace", app.Namespace("/" + long).All(), "pb.nsp." + backplane.Token(long), backplane.Emit{Namespace: "/" + long}},
 	}
+	publisher, last := "", uint64(0)
 	for _, one := range cases {
 		t.Run(one.name, func(t *testing.T) {
 			if err := one.target.Emit("x", 1); err != nil {
@@ -56,17 +59,26 @@ func TestTargets(t *testing.T) {
 					!slices.Equal(got.Rooms, want.Rooms) || !slices.Equal(got.Except, want.Except) || got.Volatile != want.Volatile {
 					t.Errorf("got %+v", got)
 				}
-				if many := strings.Contains(one.subjects, " "); many != (got.ID != "") || i > 0 && got.ID != id {
+				if i > 0 && got.ID != id {
 					t.Errorf("id %q after %q", got.ID, id)
 				}
 				id = got.ID
 			}
+			if id == "" {
+				return
+			}
+			name, digits, _ := strings.Cut(id, ".")
+			n, err := strconv.ParseUint(digits, 36, 64)
+			if err != nil || n != last+1 || publisher != "" && name != publisher {
+				t.Errorf("id %q after %s.%d: %v", id, publisher, last, err)
+			}
+			publisher, last = name, n
 		})
 	}
 	if err := io.To(c.id).Emit("direct"); err != nil {
 		t.Fatal(err)
 	}
-	if e := c.expect(`["direct"]`); e.Namespace != "/chat" || e.ID != "" {
+	if e := c.expect(`["direct"]`); e.Namespace != "/chat" || e.ID == "" {
 		t.Errorf("%+v", e)
 	}
 	if err := errors.Join(io.To(c.id, "z").Emit("union"), s.Volatile().Emit("v"), s.Emit("plain")); err != nil {
@@ -78,7 +90,9 @@ func TestTargets(t *testing.T) {
 	if e := c.expect(`["v"]`); !e.Volatile {
 		t.Errorf("%+v", e)
 	}
-	c.expect(`["plain"]`)
+	if e := c.expect(`["plain"]`); e.Namespace != "" || e.ID == "" {
+		t.Errorf("%+v", e)
+	}
 	if got := receive(t, g.emits, "the copy for room z"); got.subject != "pb.room.chat.z" {
 		t.Errorf("%+v", got)
 	}
