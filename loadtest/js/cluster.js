@@ -11,12 +11,12 @@ export class Cluster {
   /**
    * Starts a cluster; each part is ready when this resolves.
    * Recovery is off unless gatewayArgs says otherwise: with it each event has one more argument, its offset.
-   * @param {{gateways?: number, workers?: number, gatewayArgs?: string[]}} shape
+   * @param {{gateways?: number, workers?: number, routers?: number, gatewayArgs?: string[]}} shape
    */
-  static async start({ gateways = 2, workers = 2, gatewayArgs = ["--recovery", "0"] } = {}) {
+  static async start({ gateways = 2, workers = 2, routers = 1, gatewayArgs = ["--recovery", "0"] } = {}) {
     const cluster = new Cluster();
     try {
-      await cluster.#start(gateways, workers, gatewayArgs);
+      await cluster.#start(gateways, workers, routers, gatewayArgs);
     } catch (error) {
       await cluster.kill();
       throw error;
@@ -24,13 +24,19 @@ export class Cluster {
     return cluster;
   }
 
-  async #start(gateways, workers, gatewayArgs) {
+  async #start(gateways, workers, routers, gatewayArgs) {
     const nats = `127.0.0.1:${await freePort()}`;
     const url = `nats://${nats}`;
-    await this.#run("patchbay", ["nats", "--listen", nats]);
-    const parts = [this.#run("patchbay", ["router", "--nats", url])];
-    for (let i = 0; i < workers; i++) parts.push(this.#run("contract", ["--nats", url]));
+    this.nats = await this.#run("patchbay", ["nats", "--listen", nats]);
+    const parts = [];
+    const several = (list, count, program, args) => {
+      for (let i = 0; i < count; i++) parts.push(this.#run(program, args).then((one) => { list[i] = one; }));
+    };
+    this.routers = [];
+    this.workers = [];
     this.gateways = [];
+    several(this.routers, routers, "patchbay", ["router", "--nats", url]);
+    several(this.workers, workers, "contract", ["--nats", url]);
     this.urls = [];
     for (let i = 0; i < gateways; i++) {
       const listen = `127.0.0.1:${await freePort()}`;

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { afterEach, describe, it } from "node:test";
+
+import { Clients, ask, connected, next, record, within } from "./client.js";
+import { Cluster } from "./cluster.js";
+
+const clients = new Clients();
+let cluster;
+afterEach(async () => {
+  clients.close();
+  await cluster?.stop();
+});
+
+// Asks until there is an answer: what a client does whose event met a worker that is dying.
+async function eventually(client, event, ...args) {
+  const end = Date.now() + 20_000;
+  for (;;) {
+    const answer = await client.timeout(1000).emitWithAck(event, ...args).catch(() => null);
+    if (answer !== null) return answer;
+    assert.ok(Date.now() < end, `no answer to ${event}`);
+  }
+}
+
+describe("when a part is killed", () => {
+  it("a worker: its sockets get a new home, with their rooms and data, and no client is disconnected", async () => {
+    cluster = await Cluster.start({ workers: 2 });
+    const all = await Promise.all(Array.from({ length: 12 }, (_, i) => clients.connect(cluster.urls[i % 2], { transports: ["websocket"] })));
+    const lost = all.map((client) => record(client, "disconnect"));
+    await Promise.all(all.map(async (client, i) => {
+      await ask(client, "join", `room ${i}`);
+      await ask(client, "set-data", "number", i);
+    }));
+    await cluster.workers[0].kill();
+    await Promise.all(all.map(async (client, i) => {
+      const me = await eventually(client, "whoami");
+      assert.deepEqual(me.rooms, [client.id, `room ${i}`].sort());
+      assert.deepEqual(me.data, { number: i });
+    }));
+    // From here on nothing is lost: there is one worker, and it is alive.
+    await Promise.all(all.map(async (client) => {
+      const back = record(client, "message-back");
+      const done = within(new Promise((resolve) => client.on("message-back", (n) => { if (n === 199) resolve(); })), "the last event");
+      for (let n = 0; n < 200; n++) client.emit("message", n);
+      await done;
+      assert.deepEqual(back.map(([n]) => n), Array.from({ length: 200 }, (_, n) => n));
+    }));
+    assert.deepEqual(lost.flat(), []);
+  });
+
+  it("a router of two: no client notices", async () => {
+    cluster = await Cluster.start({ routers: 2 });
+    const [a, b] = await Promise.all(cluster.urls.map((url) => clients.connect(url, { transports: ["websocket"] })));
+    const lost = [record(a, "disconnect"), record(b, "disconnect")];
+    await ask(a, "join", "room");
+    await cluster.routers[0].kill();
+    const heard = next(a, "news");
+    await ask(b, "to-room", "room", "news", 1);
+    assert.deepEqual(await heard, [1]);
+    const newcomers = await Promise.all(Array.from({ length: 10 }, (_, i) => clients.connect(cluster.urls[i % 2], { transports: ["websocket"] })));
+    await ask(newcomers[0], "join", "room");
+    const members = await eventually(b, "fetch-room", "room");
+    assert.deepEqual(members.map(({ id }) => id), [a.id, newcomers[0].id].sort());
+    assert.deepEqual(lost.flat(), []);
+  });
+
+  it("a gateway: its sockets are gone for everybody, once each, and its clients come back elsewhere", async () => {
+    cluster = await Cluster.start();
+    const watcher = await clients.connect(cluster.urls[1], { transports: ["websocket"] });
+    await ask(watcher, "join", "watchers");
+    const left = record(watcher, "peer-left");
+    const doomed = await Promise.all(Array.from({ length: 5 }, () => clients.connect(cluster.urls[0], { transports: ["websocket"], reconnection: false })));
+    const ids = doomed.map(({ id }) => id).sort();
+    const gone = within(new Promise((resolve) => watcher.on("peer-left", () => { if (left.length === ids.length) resolve(); })), "all to leave", 20_000);
+    await cluster.gateways[0].kill();
+    await gone;
+    assert.deepEqual(left.map(([id]) => id).sort(), ids);
+    assert.deepEqual((await ask(watcher, "fetch-room", null)).map(({ id }) => id), [watcher.id]);
+    await clients.connect(cluster.urls[1], { transports: ["websocket"] });
+    assert.equal(left.length, ids.length);
+  });
+
+  it("a worker that stops as it should hands its sockets over without losing an event", async () => {
+    cluster = await Cluster.start({ workers: 2 });
+    const all = await Promise.all(Array.from({ length: 8 }, (_, i) => clients.connect(cluster.urls[i % 2], { transports: ["websocket"] })));
+    const backs = all.map((client) => record(client, "message-back"));
+    const count = 2000;
+    const done = all.map((client) => within(new Promise((resolve) => client.on("message-back", (n) => { if (n === count - 1) resolve(); })), "the last event", 30_000));
+    let sent = 0;
+    const stop = cluster.workers[0].stop();
+    while (sent < count) {
+      for (let n = 0; n < 20 && sent < count; n++, sent++) for (const client of all) client.emit("message", sent);
+      await ask(all[0], "message-with-ack", sent); // a round trip: the worker stops meanwhile
+    }
+    await Promise.all([...done, stop]);
+    for (const back of backs) assert.deepEqual(back.map(([n]) => n), Array.from({ length: count }, (_, n) => n));
+  });
+
+  it("NATS, and started again: connections stay, and traffic resumes", async () => {
+    cluster = await Cluster.start({ gateways: 1, workers: 1 });
+    const client = await clients.connect(cluster.urls[0], { transports: ["websocket"] });
+    const lost = record(client, "disconnect");
+    await ask(client, "join", "room");
+    await cluster.nats.kill();
+    await cluster.nats.start();
+    assert.deepEqual(await eventually(client, "message-with-ack", "still here"), "still here");
+    const heard = next(client, "news", 20_000);
+    await eventually(client, "in-room", "room", "news", 2);
+    assert.deepEqual(await heard, [2]);
+    await connected(client);
+    assert.deepEqual(lost, []);
+  });
+});
