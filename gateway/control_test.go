@@ -15,7 +15,7 @@ func TestControl(t *testing.T) {
 	c, id := r.join("")
 	rooms := func(reply backplane.ControlReply) []string {
 		t.Helper()
-		if reply.Error != "" || reply.Seen.Node != "g1" || reply.Seen.Epoch != r.gw.epoch || reply.Transport != "websocket" {
+		if reply.Error != "" || reply.Seen.Node != "g1" || reply.Seen.Epoch != r.gw.epoch.Load() || reply.Transport != "websocket" {
 			t.Errorf("%+v", reply)
 		}
 		return slices.DeleteFunc(reply.Rooms, func(room string) bool { return room == id })

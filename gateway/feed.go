@@ -54,7 +54,15 @@ func (f *feed) add(c backplane.Change) {
 func (f *feed) seen() backplane.Seen {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return backplane.Seen{Node: f.gw.options.ID, Epoch: f.gw.epoch, Version: f.version}
+	return backplane.Seen{Node: f.gw.options.ID, Epoch: f.gw.epoch.Load(), Version: f.version}
+}
+
+// restart begins a new epoch's feed, empty.
+func (f *feed) restart() {
+	f.mu.Lock()
+	f.version, f.pending = 0, nil
+	f.mu.Unlock()
+	f.beat()
 }
 
 // beat publishes a sign of life soon.
@@ -102,7 +110,7 @@ func (f *feed) run(stop <-chan struct{}) {
 
 // leave tells the routers that the node has ended as it should: nothing of it is missing.
 func (f *feed) leave(version uint64) {
-	b := backplane.Batch{Node: f.gw.options.ID, Epoch: f.gw.epoch, Version: version, Leaving: true}
+	b := backplane.Batch{Node: f.gw.options.ID, Epoch: f.gw.epoch.Load(), Version: version, Leaving: true}
 	f.gw.countPublish(f.gw.conn.Publish(f.gw.conn.Feed(f.gw.options.ID), backplane.AppendBatch(nil, &b)))
 }
 
@@ -140,7 +148,7 @@ func (f *feed) fit(changes []backplane.Change) int {
 }
 
 func (f *feed) publish(changes []backplane.Change, version uint64) {
-	b := backplane.Batch{Node: f.gw.options.ID, Epoch: f.gw.epoch, Version: version, Changes: changes}
+	b := backplane.Batch{Node: f.gw.options.ID, Epoch: f.gw.epoch.Load(), Version: version, Changes: changes}
 	f.gw.countPublish(f.gw.conn.Publish(f.gw.conn.Feed(f.gw.options.ID), backplane.AppendBatch(nil, &b)))
 }
 
@@ -164,7 +172,7 @@ func (f *feed) answer(reply string, stop <-chan struct{}) {
 	for part := uint64(0); part == 0 || len(all) > 0; part++ {
 		n := f.fit(all)
 		b := backplane.Batch{
-			Node: f.gw.options.ID, Epoch: f.gw.epoch, Version: version,
+			Node: f.gw.options.ID, Epoch: f.gw.epoch.Load(), Version: version,
 			Snapshot: true, Part: part, More: n < len(all), Changes: all[:n],
 		}
 		f.gw.countPublish(f.gw.conn.Publish(reply, backplane.AppendBatch(nil, &b)))

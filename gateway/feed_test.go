@@ -124,7 +124,7 @@ func TestFeed(t *testing.T) {
 	beats := 0
 	for table.version < last.Version {
 		b, err := backplane.DecodeBatch(next(t, feed.C).Data)
-		if err != nil || b.Node != "g1" || b.Epoch != r.gw.epoch || b.Snapshot {
+		if err != nil || b.Node != "g1" || b.Epoch != r.gw.epoch.Load() || b.Snapshot {
 			t.Fatalf("%+v %v", b, err)
 		}
 		if len(b.Changes) == 0 {

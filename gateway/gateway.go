@@ -33,7 +33,7 @@ type Gateway struct {
 	options       Options
 	limits        socketio.Limits
 	started       time.Time
-	epoch         uint64 // Unix milliseconds of the start: grows at each
+	epoch         atomic.Uint64 // Unix milliseconds of the start, or of the last time that it was taken for dead
 	secret        []byte
 	recovery      time.Duration // how long a detached socket is kept; 0 for not at all
 	maxMessage    int           // bytes of a client's packet with its attachments
@@ -80,7 +80,7 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 		return nil, err
 	}
 	gw := &Gateway{options: options, started: time.Now(), fixed: newFixedPackets(), log: options.Log}
-	gw.epoch = uint64(gw.started.UnixMilli())
+	gw.epoch.Store(uint64(gw.started.UnixMilli()))
 	gw.recovery = max(0, time.Duration(options.Engine.Recovery))
 	gw.detachedLimit = max(1, options.Limits.Detached/options.Loops)
 	gw.limits.Attachments = options.Limits.Attachments
@@ -101,7 +101,7 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 		return nil, err
 	}
 	gw.start()
-	gw.log.Info("gateway listens", zap.String("node", options.ID), zap.Uint64("epoch", gw.epoch), zap.Stringer("address", gw.Addr()))
+	gw.log.Info("gateway listens", zap.String("node", options.ID), zap.Uint64("epoch", gw.epoch.Load()), zap.Stringer("address", gw.Addr()))
 	return gw, nil
 }
 
@@ -238,7 +238,7 @@ func (gw *Gateway) now() time.Time { return time.Now() }
 
 // owns reports whether a session id is of this node and this start.
 func (gw *Gateway) owns(id sid) bool {
-	return id.node == gw.options.ID && id.epoch == gw.epoch && id.loop < len(gw.loops)
+	return id.node == gw.options.ID && id.epoch == gw.epoch.Load() && id.loop < len(gw.loops)
 }
 
 // nextLoop deals new sessions out.

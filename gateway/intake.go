@@ -92,6 +92,9 @@ func (in *intake) lost(m *backplane.Msg) {
 		in.bad(m, "lost: "+err.Error())
 		return
 	}
+	if lost.Node == in.gw.options.ID && lost.Epoch == in.gw.epoch.Load() {
+		in.gw.rise()
+	}
 	if lost.Node != "" {
 		in.gw.relays.lost(lost.Node)
 	}

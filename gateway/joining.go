@@ -67,7 +67,7 @@ func (s *session) newSocket(p socketio.Packet) *socket {
 func (k *socket) request(recovered bool) []byte {
 	gw := k.nsp.loop.gw
 	c := backplane.Connect{
-		Socket: k.id, Namespace: k.nsp.name, Node: gw.options.ID, Epoch: gw.epoch,
+		Socket: k.id, Namespace: k.nsp.name, Node: gw.options.ID, Epoch: gw.epoch.Load(),
 		Handshake: k.session.handshake, Auth: k.auth, Recovered: recovered,
 	}
 	if recovered {

@@ -24,7 +24,7 @@ func TestConnectIsToldAll(t *testing.T) {
 	if err := json.Unmarshal(request.Auth, &auth); err != nil || auth.User != "<é>" {
 		t.Errorf("auth %s: %v", request.Auth, err)
 	}
-	if request.Socket != id || request.Namespace != "/chat" || request.Node != "g1" || request.Epoch != r.gw.epoch || request.Recovered {
+	if request.Socket != id || request.Namespace != "/chat" || request.Node != "g1" || request.Epoch != r.gw.epoch.Load() || request.Recovered {
 		t.Errorf("%+v", request)
 	}
 	if h.Address != "127.0.0.1" || h.Query.Get("token") != "a b" || len(h.Query["token"]) != 2 || h.XDomain || h.Headers.Get("Host") == "" {

@@ -17,6 +17,7 @@ type metrics struct {
 // clientMetrics count connections, sessions and what clients do wrong.
 type clientMetrics struct {
 	accepted, refusedConns, upgrades, connectTimeouts prometheus.Counter
+	deaths                                            prometheus.Counter
 	opened, closed, refusals, badPackets              *prometheus.CounterVec
 }
 
@@ -61,6 +62,7 @@ func newClientMetrics(r *registrar) clientMetrics {
 		accepted:        r.counter("connections_accepted_total", "TCP connections accepted."),
 		refusedConns:    r.counter("connections_refused_total", "TCP connections closed at once because max-conns was reached."),
 		upgrades:        r.counter("upgrades_total", "Sessions that went from polling to WebSocket."),
+		deaths:          r.counter("taken_for_dead_total", "Times that the routers declared this node dead while it was alive, and it let its clients go."),
 		connectTimeouts: r.counter("connect_timeouts_total", "Sessions closed because they joined no namespace in time."),
 		opened:          r.vector("sessions_opened_total", "Sessions opened, by first transport.", "transport"),
 		closed:          r.vector("sessions_closed_total", "Sessions closed, by reason.", "reason"),

@@ -15,6 +15,7 @@ const (
 	reasonParseError      = "parse error"
 	reasonPingTimeout     = "ping timeout"
 	reasonForcedClose     = "forced close"
+	reasonTakenForDead    = "taken for dead"
 	reasonServerShutdown  = "server shutting down"
 	reasonClientLeft      = "client namespace disconnect"
 	reasonServerLeft      = "server namespace disconnect"
@@ -72,7 +73,7 @@ const (
 
 // newSID makes an id for a new session of this loop.
 func (l *loop) newSID() (sessionKey, string) {
-	return l.seal.seal(l.index, l.gw.epoch, l.gw.options.ID)
+	return l.seal.seal(l.index, l.gw.epoch.Load(), l.gw.options.ID)
 }
 
 // newSession adds a session.

@@ -104,6 +104,10 @@ func (t *table) feed(b *backplane.Batch, now time.Time) (outcome, effects) {
 		t.remember(b.Node, ending{epoch: b.Epoch, left: true})
 		return parted, out
 	case n == nil:
+		if e, ok := t.gone[b.Node]; ok && e.epoch == b.Epoch {
+			// It may not have heard that it was taken for dead: its sockets have ended for their workers.
+			out.Lost = append(out.Lost, backplane.Lost{Node: b.Node, Epoch: b.Epoch})
+		}
 		n = &node{id: b.Node, ref: t.index.addNode(b.Node), epoch: b.Epoch}
 		t.nodes[b.Node] = n
 	case b.Epoch > n.epoch:
