@@ -79,6 +79,24 @@ describe("when a part is killed", () => {
     assert.equal(left.length, ids.length);
   });
 
+  it("a gateway that is not dead but was stopped for longer than a lease: it lets its clients go, and they come back", async () => {
+    cluster = await Cluster.start();
+    const watcher = await clients.connect(cluster.urls[1], { transports: ["websocket"] });
+    await ask(watcher, "join", "watchers");
+    const left = record(watcher, "peer-left");
+    const client = await clients.connect(cluster.urls[0], { transports: ["websocket"] });
+    const { id } = client;
+    const lost = next(client, "disconnect", 20_000);
+    const back = lost.then(() => connected(client));
+    await cluster.gateways[0].freeze(7000); // the lease is 5 s
+    await lost;
+    await back;
+    assert.deepEqual(left, [[id, "transport close"]]);
+    assert.notEqual(client.id, id);
+    assert.equal(await ask(client, "message-with-ack", "back"), "back");
+    assert.deepEqual((await eventually(watcher, "fetch-room", null)).map((one) => one.id), [watcher.id, client.id].sort());
+  });
+
   it("a worker that stops as it should hands its sockets over without losing an event", async () => {
     cluster = await Cluster.start({ workers: 2 });
     const all = await Promise.all(Array.from({ length: 8 }, (_, i) => clients.connect(cluster.urls[i % 2], { transports: ["websocket"] })));

@@ -106,6 +106,13 @@ export class Process {
     if (code !== 0) throw this.#failure(`did not stop cleanly (code ${code}, signal ${signal})`);
   }
 
+  /** Stops the process where it is, for a time, as a machine that stalls would. */
+  async freeze(ms) {
+    this.child.kill("SIGSTOP");
+    await pause(ms);
+    this.child.kill("SIGCONT");
+  }
+
   /** Ends the process as a power cut would. */
   async kill() {
     if (!this.running) return;
