@@ -23,6 +23,9 @@ func TestTakenForDead(t *testing.T) {
 	lose(was)
 	r.app.expectLeave(id, reasonTakenForDead)
 	c.ExpectClose(0)
+	for _, l := range r.gw.loops { // each lets go in its own time
+		r.onLoop(l, func() {})
+	}
 	if now := r.gw.epoch.Load(); now <= was {
 		t.Errorf("epoch %d after %d", now, was)
 	}
