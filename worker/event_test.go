@@ -219,7 +219,7 @@ func TestQueueFull(t *testing.T) {
 			for i := range 20 {
 				c.send(`["n",` + number(i) + `]`)
 			}
-			if !receive(t, c.left, "a disconnection") {
+			if !receive(t, c.ended, "a disconnection") {
 				t.Error("the connection goes on")
 			}
 			close(release)

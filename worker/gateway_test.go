@@ -56,7 +56,7 @@ type client struct {
 	data        json.RawMessage
 	got         chan seenEmit
 	acks        chan backplane.Payload
-	left        chan bool // the server disconnected it; true: with its connection
+	ended       chan bool // the server disconnected it; true: with its connection
 	mu          sync.Mutex
 	acknowledge func(p backplane.Payload) *backplane.Msg
 }
@@ -215,7 +215,7 @@ func (g *fakeGateway) control(m *backplane.Msg, c *client) {
 		g.version++
 	case backplane.OpDisconnect:
 		delete(g.clients, c.id)
-		c.left <- request.Close
+		c.ended <- request.Close
 		g.publish(g.conn.Worker(c.worker, "disconnect", c.id), "", []byte("server namespace disconnect"))
 	case backplane.OpInfo:
 	}
@@ -275,14 +275,14 @@ func (g *fakeGateway) client(id string) *client {
 	if c := g.clients[id]; c != nil {
 		return c
 	}
-	return &client{g: g, id: id, got: make(chan seenEmit, 10), left: make(chan bool, 1), acks: make(chan backplane.Payload, 1)}
+	return &client{g: g, id: id, got: make(chan seenEmit, 10), ended: make(chan bool, 1), acks: make(chan backplane.Payload, 1)}
 }
 
 // newClient makes a client that has not asked to connect.
 func (g *fakeGateway) newClient(nsp string) *client {
 	c := &client{
 		g: g, id: backplane.NewSocketID(g.node, 0), nsp: nsp,
-		got: make(chan seenEmit, 100_000), acks: make(chan backplane.Payload, 1000), left: make(chan bool, 1),
+		got: make(chan seenEmit, 100_000), acks: make(chan backplane.Payload, 1000), ended: make(chan bool, 1),
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

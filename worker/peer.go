@@ -69,9 +69,10 @@ func (a *App) takePeer(m *backplane.Msg) {
 		a.metrics.malformed.Inc()
 		return
 	}
-	nsp := ""
-	if v := m.Header[backplane.HeaderNamespace]; len(v) > 0 {
-		nsp = v[0]
+	nsp, err := backplane.NamespaceOf(m)
+	if err != nil {
+		a.metrics.malformed.Inc()
+		return
 	}
 	a.serves.mu.RLock()
 	f := a.serves.peers[nsp][e.Name]

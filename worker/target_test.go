@@ -152,7 +152,7 @@ func TestControl(t *testing.T) {
 	if got := string(c.data); got != `{"a":"x","b":[1],"raw":"YWJj"}` || got != string(s.Data()) {
 		t.Errorf("data %s", got)
 	}
-	if err := s.Disconnect(ctx, true); err != nil || !receive(t, c.left, "the end") {
+	if err := s.Disconnect(ctx, true); err != nil || !receive(t, c.ended, "the end") {
 		t.Error(err)
 	}
 	<-s.Context().Done()
@@ -316,25 +316,26 @@ func TestEmitAckToMany(t *testing.T) {
 
 // TestPeers: workers that serve the namespace answer each other.
 func TestPeers(t *testing.T) {
+	const nsp = "/é, 1" // a name that headers escape
 	server := startServer(t)
 	g := newGateway(t, server, "g1")
 	serve := func(id string) *worker.App {
 		return start(t, server, worker.Options{ID: id}, func(app *worker.App) {
-			app.Namespace("/").OnPeer("who", func(_ ctxt, e *worker.Event) error {
+			app.Namespace(nsp).OnPeer("who", func(_ ctxt, e *worker.Event) error {
 				var argument string
 				return errors.Join(e.Args.Decode(&argument), e.Ack(app.ID()+":"+argument))
 			})
-			app.Namespace("/").OnPeer("panic", func(ctxt, *worker.Event) error { panic("peer") })
+			app.Namespace(nsp).OnPeer("panic", func(ctxt, *worker.Event) error { panic("peer") })
 		})
 	}
 	asker := serve("w1")
 	serve("w2")
 	serve("w3")
 	for _, id := range []string{"w1", "w2", "w3", "w4"} { // w4 is dead, and the router does not know yet
-		g.workers = append(g.workers, backplane.WorkerInfo{ID: id, Namespaces: []string{"/"}})
+		g.workers = append(g.workers, backplane.WorkerInfo{ID: id, Namespaces: []string{nsp}})
 	}
 	g.workers = append(g.workers, backplane.WorkerInfo{ID: "w5", Namespaces: []string{"/other"}})
-	list, err := asker.Namespace("/").AskPeers(context.Background(), "who", "x")
+	list, err := asker.Namespace(nsp).AskPeers(context.Background(), "who", "x")
 	if err != nil || len(list) != 3 {
 		t.Fatalf("%+v, %v", list, err)
 	}
@@ -350,7 +351,7 @@ func TestPeers(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 1)
 	defer cancel()
-	if _, err := asker.Namespace("/").AskPeers(ctx, "panic"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := asker.Namespace(nsp).AskPeers(ctx, "panic"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }
