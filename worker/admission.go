@@ -55,12 +55,15 @@ func (s *Socket) accept(reply string) {
 func (s *Socket) refuse(reply string, err error) {
 	a := s.nsp.app
 	a.metrics.refused.Inc()
-	a.sockets.remove(s.id)
-	s.gone(ErrDisconnected)
+	a.sockets.drop(s)
+	was := s.gone(ErrDisconnected)
 	refusal := refusalOf(err)
 	var panicked *PanicError
 	if errors.As(err, &panicked) {
 		s.failed("middleware", err)
+	}
+	if was == stateGone {
+		return // lost meanwhile: whoever asked no longer waits
 	}
 	e := &backplane.ConnectError{Message: refusal.Message}
 	if refusal.Data != nil {

@@ -150,7 +150,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r := &reader{app: a, conn: conn, inbox: backplane.NewInbox(conn, 0), lost: conn.Lost(), hello: conn.Hello()}
+	r := newReader(a, conn)
 	for _, subject := range []string{conn.WorkerAll(a.options.ID), r.lost, r.hello} {
 		if _, err := r.inbox.Subscribe(subject); err != nil {
 			conn.Close()

@@ -98,6 +98,7 @@ func (s *Socket) controlWith(ctx context.Context, c backplane.Control, published
 	}
 	ctx, cancel := within(ctx, s.nsp.app.options.RequestTimeout)
 	defer cancel()
+	moves := s.moveCount()
 	err = s.nsp.app.control(ctx, []string{s.id}, c, published, func(_ int, reply *backplane.ControlReply) { r = *reply })
 	switch {
 	case err != nil:
@@ -107,7 +108,7 @@ func (s *Socket) controlWith(ctx context.Context, c backplane.Control, published
 	case r.Error != "":
 		return r, fmt.Errorf("socket %s: %s: %w: %s", s.id, c.Op, ErrRefused, r.Error)
 	}
-	s.moved(r.Seen)
+	s.heard(r.Seen, moves)
 	return r, nil
 }
 
@@ -124,14 +125,36 @@ func (s *Socket) mayAsk() error {
 	return nil
 }
 
-// moved notes which gateway holds the socket.
-func (s *Socket) moved(to backplane.Seen) {
-	if to.Node == "" {
-		return
+// moveCount is how often another gateway has taken the socket over.
+func (s *Socket) moveCount() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.moves
+}
+
+// heard notes which gateway has answered a question. If another has taken the socket over since that was asked,
+// the answer may be the former one's, and tells nothing.
+func (s *Socket) heard(from backplane.Seen, moves int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if from.Node != "" && s.moves == moves {
+		s.node, s.epoch = from.Node, from.Epoch
 	}
+}
+
+// moved notes that a gateway has taken the socket over.
+func (s *Socket) moved(to backplane.Moved) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.node, s.epoch = to.Node, to.Epoch
+	s.moves++
+}
+
+// at reports whether a gateway holds the socket.
+func (s *Socket) at(node string, epoch uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.node == node && s.epoch == epoch
 }
 
 // on reports whether a gateway that is no more held the socket.

@@ -29,6 +29,9 @@ const (
 	// DefaultHandover is how long a worker that stops goes on serving while its sockets get new
 	// homes.
 	DefaultHandover = 500 * time.Millisecond
+	// DefaultMoveTimeout is how long a gateway that takes a socket over waits for word that the former
+	// one's last event has come. After it the client goes on, and an event still on its way may come too late.
+	DefaultMoveTimeout = 2 * time.Second
 	// DefaultStopTimeout is how long Run gives handlers to finish.
 	DefaultStopTimeout = 20 * time.Second
 )
@@ -44,6 +47,7 @@ type Options struct {
 	AckTimeout     time.Duration `name:"ack-timeout" default:"10s" help:"How long an acknowledgement is waited for, unless the caller says."`
 	RequestTimeout time.Duration `name:"request-timeout" default:"5s" help:"How long gateways and routers are waited for, unless the caller says."`
 	Handover       time.Duration `name:"handover" default:"500ms" help:"How long a worker that stops goes on serving while its sockets move."`
+	MoveTimeout    time.Duration `name:"move-timeout" default:"2s" help:"How long a socket that moves to another gateway waits for its last event from the former one."`
 
 	// StopTimeout is how long Run gives handlers to finish; default DefaultStopTimeout.
 	StopTimeout time.Duration `kong:"-"`
@@ -65,6 +69,7 @@ func (o *Options) complete() error {
 	o.AckTimeout = cmp.Or(o.AckTimeout, DefaultAckTimeout)
 	o.RequestTimeout = cmp.Or(o.RequestTimeout, DefaultRequestTimeout)
 	o.Handover = cmp.Or(o.Handover, DefaultHandover)
+	o.MoveTimeout = cmp.Or(o.MoveTimeout, DefaultMoveTimeout)
 	o.StopTimeout = cmp.Or(o.StopTimeout, DefaultStopTimeout)
 	if o.Log == nil {
 		o.Log = zap.NewNop()

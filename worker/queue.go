@@ -11,6 +11,8 @@ type task struct {
 	kind taskKind
 	msg  *backplane.Msg // of a CONNECT or event
 	text string         // why it disconnected
+	// former is closed by the last task of a socket that has come back, and waited for by the CONNECT.
+	former chan struct{}
 }
 
 type taskKind byte
@@ -21,6 +23,7 @@ const (
 	taskEvent
 	taskFull // no more events are taken
 	taskDisconnect
+	taskEnded // nothing more to do, and another socket of the same id waits for that
 )
 
 // taskCost is what a waiting event counts for beside its bytes.

@@ -16,17 +16,32 @@ type reader struct {
 	conn        *backplane.Conn
 	inbox       *backplane.Inbox
 	lost, hello string
+	moves       *moves
+	alarm       *time.Timer // for moves
+	armed       bool
+}
+
+func newReader(a *App, conn *backplane.Conn) *reader {
+	return &reader{
+		app: a, conn: conn, inbox: backplane.NewInbox(conn, 0), lost: conn.Lost(), hello: conn.Hello(),
+		moves: newMoves(a.options.MoveTimeout),
+	}
 }
 
 func (r *reader) run(quit <-chan struct{}) {
 	beat := time.NewTicker(r.app.options.BeatInterval)
 	defer beat.Stop()
+	r.alarm = time.NewTimer(r.app.options.MoveTimeout)
+	r.alarm.Stop()
+	defer r.alarm.Stop()
 	for {
 		select {
 		case m := <-r.inbox.C:
 			r.take(m)
 		case <-beat.C:
 			r.beat()
+		case <-r.alarm.C:
+			r.expireMoves()
 		case <-quit:
 			return
 		}
@@ -61,6 +76,10 @@ func (r *reader) take(m *backplane.Msg) {
 		if s := r.app.sockets.get(id); s != nil {
 			r.open(s)
 		}
+	case "left":
+		r.left(m, id)
+	case "moved":
+		r.moved(m, id)
 	case "probe": // a router's way to learn whether anybody is here
 	case "disconnect":
 		r.disconnect(id, string(m.Data))
@@ -130,16 +149,18 @@ func (r *reader) connect(m *backplane.Msg, id string) {
 		r.malformed(m, err)
 		return
 	}
+	var former *Socket
 	if s := a.sockets.get(id); s != nil {
-		if s.connecting() {
+		switch elsewhere := request.Recovered && !s.at(request.Node, request.Epoch); {
+		case s.connecting() && !elsewhere:
 			return // asked again because middleware is slow; the answer is still to come
-		}
-		if !request.Recovered {
+		case !request.Recovered:
 			s.again(m.Reply)
 			return
 		}
 		// It has been away, and the word of that is lost.
 		r.disconnect(id, "transport close")
+		former = s
 	}
 	nsp := a.namespace(request.Namespace)
 	if nsp == nil {
@@ -151,7 +172,13 @@ func (r *reader) connect(m *backplane.Msg, id string) {
 	}
 	s := newSocket(nsp, request)
 	a.sockets.add(s)
-	r.add(s, task{kind: taskConnect, msg: &backplane.Msg{Reply: m.Reply}})
+	connect := task{kind: taskConnect, msg: &backplane.Msg{Reply: m.Reply}}
+	if former != nil {
+		// One id is one socket to the application: its disconnection comes before its return.
+		connect.former = make(chan struct{})
+		r.add(former, task{kind: taskEnded, former: connect.former})
+	}
+	r.add(s, connect)
 }
 
 // again repeats the answer to a CONNECT.

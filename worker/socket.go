@@ -62,6 +62,7 @@ type Socket struct {
 	state  socketState
 	node   string
 	epoch  uint64
+	moves  int      // how often another gateway has taken it over
 	rooms  []string // before the CONNECT is answered
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -152,6 +153,7 @@ func (s *Socket) work() {
 		}
 		switch t.kind {
 		case taskConnect:
+			s.await(t.former)
 			s.admit(t.msg.Reply)
 		case taskOpen:
 			s.handleConnect()
@@ -163,7 +165,20 @@ func (s *Socket) work() {
 			s.failed("", ErrQueueFull)
 		case taskDisconnect:
 			s.handleDisconnect(t.text)
+		case taskEnded:
+			close(t.former)
 		}
+	}
+}
+
+// await waits until a former socket of the same id has come to its end; nil is none.
+func (s *Socket) await(former <-chan struct{}) {
+	if former == nil {
+		return
+	}
+	select {
+	case <-former:
+	case <-s.nsp.app.ctx.Done():
 	}
 }
 

@@ -33,6 +33,16 @@ func (l *sockets) remove(id string) *Socket {
 	return s
 }
 
+// drop takes a socket out if it is there, and not another of its id.
+func (l *sockets) drop(s *Socket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.byID[s.id] == s {
+		delete(l.byID, s.id)
+		l.emptiedLocked()
+	}
+}
+
 // takeAll takes all sockets out.
 func (l *sockets) takeAll() []*Socket { return l.take(func(*Socket) bool { return true }) }
 
