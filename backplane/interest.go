@@ -99,6 +99,19 @@ func (i *Interest) Release(subject string, shard int, now time.Time) {
 	}
 }
 
+// Abandon is Release without the linger: for a subject that was never of use. If it was the last claim, it
+// unsubscribes at once; an error means that the connection is closed, and the subscription with it.
+func (i *Interest) Abandon(subject string, shard int) {
+	i.Release(subject, shard, time.Time{})
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if since, idle := i.idle[subject]; idle && since.IsZero() {
+		_ = i.claims[subject].sub.Unsubscribe()
+		delete(i.claims, subject)
+		delete(i.idle, subject)
+	}
+}
+
 // Shards returns the set of shards with a claim on a subject, bit i for shard i.
 func (i *Interest) Shards(subject string) uint64 {
 	i.mu.RLock()

@@ -26,7 +26,7 @@ func (b *bundles) serve(rw http.ResponseWriter, r *http.Request, name string) {
 	}
 	file, err := os.Open(filepath.Join(b.dir, name))
 	if err != nil {
-		b.log.Warn("client bundle missing", zap.String("dir", b.dir), zap.String("name", name))
+		b.log.Debug("client bundle missing", zap.String("dir", b.dir), zap.String("name", name))
 		http.Error(rw, "The Socket.IO client bundle "+name+" is not installed on this gateway. "+
 			"Run `npm ci`, or point --client-dir at the dist directory of socket.io-client.", http.StatusNotFound)
 		return

@@ -3,12 +3,20 @@ package gateway
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"go.uber.org/zap"
 
 	"patchbay/backplane"
 	"patchbay/protocol/socketio"
+)
+
+// What a control request can ask too much of.
+var (
+	errRooms    = errors.New("too many rooms")
+	errRoomName = errors.New("room name too long")
+	errDataSize = errors.New("socket data too large")
 )
 
 // control is a request about one socket, on its way to the socket's loop.
@@ -33,6 +41,10 @@ func (t *control) run(l *loop) {
 	case backplane.OpLeave:
 		k.leaveAll(t.request.Rooms)
 	case backplane.OpData:
+		if len(t.request.Data) > l.gw.options.Limits.DataBytes {
+			err = errDataSize
+			break
+		}
 		k.data = bytes.Clone(t.request.Data)
 		l.gw.feed.add(backplane.Change{Op: backplane.DataChanged, Socket: k.id, Data: k.data})
 	case backplane.OpDisconnect:
@@ -46,8 +58,8 @@ func (t *control) run(l *loop) {
 	reply.Rooms = append(k.roomNames(), k.id)
 	slices.Sort(reply.Rooms)
 	if err != nil {
-		l.gw.log.Error("cannot subscribe for a join", zap.String("socket", k.id), zap.Error(err))
-		reply.Error = "cannot subscribe"
+		l.gw.log.Debug("control refused", zap.String("socket", k.id), zap.Error(err))
+		reply.Error = err.Error()
 	}
 	t.answer(l.gw, reply)
 }

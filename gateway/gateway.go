@@ -31,7 +31,8 @@ var ErrNoBackplane = errors.New("gateway: no connection to NATS")
 // Gateway is one running node. Its methods may be called from any goroutine.
 type Gateway struct {
 	options       Options
-	limits        socketio.Limits
+	limits        socketio.Limits // of clients' packets
+	served        socketio.Limits // of applications'
 	started       time.Time
 	epoch         atomic.Uint64 // Unix milliseconds of the start, or of the last time that it was taken for dead
 	secret        []byte
@@ -84,6 +85,7 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 	gw.recovery = max(0, time.Duration(options.Engine.Recovery))
 	gw.detachedLimit = max(1, options.Limits.Detached/options.Loops)
 	gw.limits.Attachments = options.Limits.Attachments
+	gw.served.Depth = socketio.MaxDepth // what an application makes of a client's arguments may be deeper than they are
 	gw.secret = []byte(options.Secret)
 	if options.Secret == "" {
 		gw.log.Warn("no secret given: session ids hold on this gateway alone")
@@ -216,11 +218,11 @@ func (gw *Gateway) end(ctx context.Context) {
 	for _, l := range gw.loops {
 		l.post(stopLoop{reason: reasonServerShutdown})
 	}
-	gw.web.shutdown(ctx)
-	close(gw.ending)
-	<-gw.intake.done
 	gw.waitLoops()
 	close(gw.endFeed)
+	<-gw.feed.done // the routers know: what follows may take its time
+	gw.web.shutdown(ctx)
+	close(gw.ending)
 	gw.running.Wait()
 	gw.conn.Close()
 	gw.log.Info("gateway stopped", zap.String("node", gw.options.ID))

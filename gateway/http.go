@@ -108,8 +108,13 @@ func (w *web) Close() error {
 // Addr implements net.Listener.
 func (w *web) Addr() net.Addr { return w.gw.Addr() }
 
-// shutdown waits for requests to end, and closes what is left when ctx ends.
+// shutdownTimeout is how long requests may take to end when the gateway stops.
+const shutdownTimeout = 3 * time.Second
+
+// shutdown waits for requests to end, and closes what is left when ctx or the time for that ends.
 func (w *web) shutdown(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
 	if err := w.server.Shutdown(ctx); err != nil {
 		w.server.Close()
 	}
@@ -127,6 +132,7 @@ func (w *web) shutdown(ctx context.Context) {
 // ServeHTTP implements http.Handler.
 func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	gw := w.gw
+	setWriteDeadline(rw) // for what is not a poll; those set it again when there is something to write
 	switch {
 	case gw.serves(r.URL.Path):
 		w.engine(rw, r, gw.echoes(r.URL.Path))
@@ -229,6 +235,7 @@ func (w *web) refuse(rw http.ResponseWriter, code engineio.Code) {
 }
 
 func writeResponse(rw http.ResponseWriter, a response) error {
+	setWriteDeadline(rw)
 	h := rw.Header()
 	h.Set("Content-Type", a.contentType)
 	h.Set("Content-Length", strconv.Itoa(len(a.body)))
@@ -238,6 +245,15 @@ func writeResponse(rw http.ResponseWriter, a response) error {
 		return err
 	}
 	return http.NewResponseController(rw).Flush()
+}
+
+// writeTimeout is how long a client may take to read a response. A client that does not read must not keep a
+// goroutine and the response for ever.
+const writeTimeout = 30 * time.Second
+
+func setWriteDeadline(rw http.ResponseWriter) {
+	// Not every ResponseWriter has deadlines; ours does.
+	_ = http.NewResponseController(rw).SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 
 // tooLarge refuses a POST over maxPayload. The session goes on; the connection, with the rest of the body in it, does not.

@@ -145,7 +145,7 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 		}
 		payload, err := backplane.DecodePayload(m)
 		if err == nil {
-			err = socketio.ValidArray(payload.JSON, &in.gw.limits)
+			err = socketio.ValidArray(payload.JSON, &in.gw.served)
 		}
 		if err != nil {
 			in.bad(m, "ack: "+err.Error())
@@ -171,7 +171,7 @@ func (in *intake) home(name string) uint64 {
 func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
 	e, err := backplane.DecodeEmit(m)
 	if err == nil {
-		err = socketio.ValidEvent(e.JSON, &in.gw.limits)
+		err = socketio.ValidEvent(e.JSON, &in.gw.served)
 	}
 	if err != nil {
 		in.bad(m, "emit: "+err.Error())

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -31,9 +32,14 @@ func (j *joining) next() time.Duration {
 
 // connect handles CONNECT (Socket.IO, section "Connection to a namespace").
 func (s *session) connect(p socketio.Packet) {
-	if s.socketIn(p.Namespace) != nil {
-		s.forceClose(errSecondConnect)
-		return
+	if k := s.socketIn(p.Namespace); k != nil {
+		if k.joining == nil || k.detached != nil {
+			s.forceClose(errSecondConnect)
+			return
+		}
+		// A client that left and came again before it had an answer has sent nothing in between: the
+		// new attempt takes the place of the old.
+		k.remove("")
 	}
 	if s.resume(p) || s.state != sessionOpen {
 		return
@@ -171,7 +177,11 @@ func (k *socket) accept(answer *backplane.Connected) {
 	k.joining = nil
 	gw.metrics.sockets.Inc()
 	for _, name := range answer.Rooms {
-		if _, err := k.join(name); err != nil {
+		_, err := k.join(name)
+		switch {
+		case errors.Is(err, errRooms) || errors.Is(err, errRoomName):
+			gw.log.Warn("a socket cannot be in a room that its worker gave it", zap.String("socket", k.id), zap.Error(err))
+		case err != nil:
 			k.subscriptionFailed(err)
 			return
 		}

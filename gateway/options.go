@@ -96,6 +96,12 @@ type Limits struct {
 	HeaderTimeout time.Duration `name:"header-timeout" default:"10s" help:"How long a connection may take to send a request's headers."`
 	// Attachments stops a packet that announces more parts than anyone needs.
 	Attachments int `name:"max-attachments" default:"10" help:"Attachments of one Socket.IO packet."`
+	// Rooms bounds what one socket adds to membership, and what finding a room among them costs.
+	Rooms int `name:"max-rooms" default:"1000" help:"Rooms that one socket may be in; joins beyond them fail."`
+	// RoomName keeps a socket's membership far below the size of a backplane message.
+	RoomName int `name:"max-room-name" default:"512" help:"Length of a room's name, in bytes; joining a longer one fails."`
+	// DataBytes does the same.
+	DataBytes int `name:"max-data-bytes" default:"131072" help:"Size of a socket's data as JSON; setting more fails."`
 	// Detached stops clients from leaving sockets behind without end.
 	Detached int `name:"max-detached" default:"10000" help:"Detached sockets that are kept; past them the oldest is forgotten."`
 	// HistoryBytes bounds what is kept for clients that come back.
@@ -121,6 +127,9 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Engine.UpgradeTimeout, 10*time.Second)
 	setDefault(&o.Engine.AdmitTimeout, 10*time.Second)
 	setDefault(&o.Engine.Recovery, DefaultRecovery)
+	setDefault(&o.Limits.Rooms, 1000)
+	setDefault(&o.Limits.RoomName, 512)
+	setDefault(&o.Limits.DataBytes, 128<<10)
 	setDefault(&o.Limits.Detached, 10_000)
 	setDefault(&o.Limits.HistoryBytes, 64<<20)
 	setDefault(&o.Engine.MaxPayload, engineio.DefaultMaxPayload)
@@ -147,6 +156,12 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: node id %q is not 1 to %d lower-case letters and digits", ErrOptions, o.ID, backplane.MaxNodeID)
 	case o.Loops < 1 || o.Loops > backplane.MaxShards:
 		return fmt.Errorf("%w: %d loops; 1 to %d can be", ErrOptions, o.Loops, backplane.MaxShards)
+	case o.Engine.PingInterval < 0 || o.Engine.PingTimeout < 0 || o.Engine.ConnectTimeout < 0 ||
+		o.Engine.UpgradeTimeout < 0 || o.Engine.AdmitTimeout < 0 || o.Limits.HeaderTimeout < 0:
+		return fmt.Errorf("%w: a duration is negative", ErrOptions)
+	case min(o.Engine.MaxPayload, o.Limits.QueueBytes, o.Limits.Conns, o.Limits.Namespaces, o.Limits.HeaderBytes,
+		o.Limits.Rooms, o.Limits.RoomName, o.Limits.DataBytes, o.Limits.Detached, o.Limits.HistoryBytes, o.Limits.PendingAcks) < 0:
+		return fmt.Errorf("%w: a limit is negative", ErrOptions)
 	case len(o.HTTP.Path) < 2 || o.HTTP.Path[0] != '/':
 		return fmt.Errorf("%w: path %q does not begin with a slash", ErrOptions, o.HTTP.Path)
 	}

@@ -66,6 +66,7 @@ type namespace struct {
 	members []*socket // joined
 	rooms   map[string]*room
 	users   int  // sockets, connecting ones included
+	joined  bool // somebody was in it
 	claimed bool // the subject, for as long as there are users
 }
 
@@ -103,8 +104,10 @@ func (n *namespace) exit() {
 		return
 	}
 	delete(n.loop.namespaces, n.name)
-	if n.claimed {
+	if n.claimed && n.joined {
 		n.loop.gw.interest.Release(n.subject, n.loop.index, time.Now())
+	} else if n.claimed { // nobody ever was in it: there may be no such namespace, and any number of them
+		n.loop.gw.interest.Abandon(n.subject, n.loop.index)
 	}
 }
 
@@ -116,6 +119,7 @@ func (n *namespace) add(k *socket) error {
 		}
 		n.claimed = true
 	}
+	n.joined = true
 	k.place = int32(len(n.members))
 	n.members = append(n.members, k)
 	return nil
@@ -140,6 +144,12 @@ func (k *socket) join(name string) (bool, error) {
 		return false, nil
 	}
 	l, r := k.nsp.loop, k.nsp.rooms[name]
+	switch limits := &l.gw.options.Limits; {
+	case len(k.rooms) >= limits.Rooms:
+		return false, errRooms
+	case len(name) > limits.RoomName:
+		return false, errRoomName
+	}
 	if r == nil {
 		r = &room{nsp: k.nsp, name: name, subject: l.gw.conn.Room(k.nsp.name, name)}
 		if err := r.claim(); err != nil {

@@ -35,10 +35,29 @@ func (r *RemoteSocket) Data() json.RawMessage {
 // Decode stores the socket's data in what v points to, such as a struct or a map.
 func (r *RemoteSocket) Decode(v any) error { return decode(r.Data(), nil, v) }
 
-// query asks a router. The answer includes what this worker has done before.
+// query asks a router. The answer includes what this worker has done before. Where an answer lacks a gateway on which this
+// worker has no socket any more, that one may have ended unheard: it is forgotten, and the question asked again.
 func (a *App) query(ctx context.Context, q backplane.Query) (answer backplane.Answer, err error) {
 	ctx, cancel := within(ctx, a.options.RequestTimeout)
 	defer cancel()
+	answer, err = a.queryOnce(ctx, q)
+	if errors.Is(err, ErrIncomplete) && a.forget(answer.Missing) {
+		return a.queryOnce(ctx, q)
+	}
+	return answer, err
+}
+
+// forget drops the versions of gateways on which no socket of this worker is. It reports whether there were any.
+func (a *App) forget(nodes []string) (any bool) {
+	for _, node := range nodes {
+		if !a.sockets.some(func(s *Socket) bool { return s.Node() == node }) {
+			any = a.seen.forget(node) || any
+		}
+	}
+	return any
+}
+
+func (a *App) queryOnce(ctx context.Context, q backplane.Query) (answer backplane.Answer, err error) {
 	q.Seen = a.versions(ctx)
 	data, err := json.Marshal(q)
 	if err != nil {

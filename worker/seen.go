@@ -62,6 +62,15 @@ func (s *seen) lost(node string, epoch uint64) {
 	}
 }
 
+// forget drops a gateway, and reports whether it was known.
+func (s *seen) forget(node string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.nodes[node]
+	delete(s.nodes, node)
+	return ok
+}
+
 // unknown returns, once, the sockets to ask about.
 func (s *seen) unknown() (ids []string) {
 	s.mu.Lock()

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -233,7 +234,12 @@ func (s *Socket) failed(event string, err error) {
 	a.metrics.failures.Inc()
 	handlers := s.nsp.Handlers.forError()
 	if len(handlers) == 0 {
-		a.options.Log.Error("handler failed", zap.String("socket", s.id), zap.String("namespace", s.nsp.name),
+		log := a.options.Log.Error
+		var argument *ArgumentError
+		if errors.As(err, &argument) || errors.Is(err, ErrDisconnected) {
+			log = a.options.Log.Debug // the client's doing: it must not fill the log
+		}
+		log("handler failed", zap.String("socket", s.id), zap.String("namespace", s.nsp.name),
 			zap.String("event", event), zap.Error(err))
 	}
 	for _, h := range handlers {

@@ -17,6 +17,18 @@ func (l *sockets) get(id string) *Socket {
 	return l.byID[id]
 }
 
+// some reports whether a socket is as a condition says.
+func (l *sockets) some(condition func(*Socket) bool) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for _, s := range l.byID {
+		if condition(s) {
+			return true
+		}
+	}
+	return false
+}
+
 func (l *sockets) add(s *Socket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -3,9 +3,17 @@ package ops
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+)
+
+// Of one message, so many lines a second are logged, and then one in so many: whoever can make a program log must not
+// be able to fill its disk.
+const (
+	sampleFirst = 50
+	sampleEvery = 1000
 )
 
 // NewLog returns a log to standard error, at a level (debug, info, warn or error) and
@@ -15,7 +23,8 @@ func NewLog(level string) (*zap.Logger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log level: %w", err)
 	}
-	return zap.New(zapcore.NewCore(encoder(terminal(os.Stderr)), zapcore.Lock(os.Stderr), least)), nil
+	core := zapcore.NewCore(encoder(terminal(os.Stderr)), zapcore.Lock(os.Stderr), least)
+	return zap.New(zapcore.NewSamplerWithOptions(core, time.Second, sampleFirst, sampleEvery)), nil
 }
 
 func encoder(people bool) zapcore.Encoder {

@@ -79,6 +79,17 @@ describe("when a part is killed", () => {
     assert.equal(left.length, ids.length);
   });
 
+  it("a gateway that left, and then the routers anew: answers are whole", async () => {
+    cluster = await Cluster.start({ workers: 1 });
+    const [a, b] = await Promise.all(cluster.urls.map((url) => clients.connect(url, { transports: ["websocket"], reconnection: false })));
+    await Promise.all([a, b].map((client) => ask(client, "join", "room")));
+    assert.equal((await ask(b, "fetch-room", "room")).length, 2);
+    await cluster.gateways[0].stop();
+    await cluster.routers[0].stop();
+    await cluster.routers[0].start();
+    assert.deepEqual((await eventually(b, "fetch-room", "room")).map(({ id }) => id), [b.id]);
+  });
+
   it("a gateway that is not dead but was stopped for longer than a lease: it lets its clients go, and they come back", async () => {
     cluster = await Cluster.start();
     const watcher = await clients.connect(cluster.urls[1], { transports: ["websocket"] });

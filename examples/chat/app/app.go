@@ -16,6 +16,7 @@ import (
 // What one person may write. It keeps a page readable, and a room's presence list small.
 const (
 	maxName = 40
+	maxRoom = 60
 	maxText = 4000
 )
 
@@ -41,7 +42,7 @@ func Register(w *worker.App, log *zap.Logger) {
 		return s.Emit("welcome", "Welcome to Patchbay chat!")
 	})
 	worker.OnAck2(io, "join", func(ctx context.Context, s *worker.Socket, room, name string) (string, error) {
-		return "ok", join(ctx, s, cut(room, maxName, "lobby"), cut(name, maxName, "somebody"))
+		return "ok", join(ctx, s, cut(room, maxRoom, "lobby"), cut(name, maxName, "somebody"))
 	})
 	worker.OnAck(io, "chatMessage", func(_ context.Context, s *worker.Socket, text string) (string, error) {
 		who, ok := worker.Get[person](s, "person")

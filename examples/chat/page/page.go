@@ -5,10 +5,11 @@ package page
 
 import (
 	"embed"
+	"io/fs"
 	"net/http"
 )
 
-//go:embed index.html chat.css chat.js
+//go:embed static
 var files embed.FS
 
 // policy lets the page load and call nothing but its own origin, and keeps it out of frames. Even
@@ -18,7 +19,11 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 
 // Handler serves the page at / and its files beside it. It may be used from any goroutine.
 func Handler() http.Handler {
-	server := http.FileServerFS(files)
+	static, err := fs.Sub(files, "static")
+	if err != nil {
+		panic("page: " + err.Error()) // the directory is embedded above
+	}
+	server := http.FileServerFS(static)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policy)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
