@@ -62,13 +62,17 @@ func (k *socket) leaveSession(reason string) {
 func (k *socket) forget(outcome string) {
 	l := k.nsp.loop
 	k.detached = nil
-	k.arrears = nil
+	if k.frozen() {
+		o := k.arrears.leaving
+		o.do(o.End(l.now))
+	}
 	l.gone.count--
 	l.gw.metrics.detached.Dec()
 	if outcome != "" {
 		l.gw.metrics.recoveries.WithLabelValues(outcome).Inc()
 	}
 	k.leaveLoop()
+	k.arrears = nil
 }
 
 // lapse ends a detached socket whose time or place is over. If it is just coming back, its client is sent away to

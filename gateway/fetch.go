@@ -32,12 +32,22 @@ type fetching struct {
 func (s *session) fetch(id string, p socketio.Packet, offset string) bool {
 	l := s.loop
 	owner := l.gw.loopOf(id)
-	if owner == nil || owner == l {
+	if owner == l {
 		l.gw.metrics.recoveries.WithLabelValues("unknown").Inc()
+		return false
+	}
+	if len(l.takings) >= maxTakings {
+		l.gw.metrics.recoveries.WithLabelValues("failed").Inc()
 		return false
 	}
 	k := s.newSocket(p)
 	f := &fetching{id: id, offset: offset, place: k}
+	s.schedule()
+	if owner == nil {
+		at, _ := l.gw.routes.place(id)
+		l.take(f, p.Namespace, at.node, 0)
+		return true
+	}
 	if !owner.post(&look{from: l, fetch: f, nsp: p.Namespace}) {
 		k.ask(k.joining)
 	}
@@ -61,6 +71,9 @@ func (f *fetching) release(l *loop) {
 	f.subjects = nil
 }
 
+// maxTakings is how many handoffs to one loop may run; a client beyond them starts anew.
+const maxTakings = 4096
+
 // look asks a loop for a detached socket's rooms.
 type look struct {
 	from  *loop
@@ -71,10 +84,11 @@ type look struct {
 func (t *look) run(l *loop) {
 	answer := &looked{fetch: t.fetch, owner: l}
 	if k := l.sockets[t.fetch.id]; k != nil && k.nsp.name == t.nsp && k.joining == nil {
+		answer.moving = k.moving()
 		if k.session != nil { // we have not noticed that its connection is gone
 			k.session.close(reasonTransportClose, closeBroken)
 		}
-		if k.detached != nil {
+		if k.detached != nil && !answer.moving {
 			answer.found = true
 			answer.subjects = append(answer.subjects, k.nsp.subject)
 			for i := range k.rooms {
@@ -90,11 +104,16 @@ type looked struct {
 	fetch    *fetching
 	owner    *loop
 	found    bool
+	moving   bool // from or to another node: then it moves as if this loop were one
 	subjects []string
 }
 
 func (t *looked) run(l *loop) {
 	f := t.fetch
+	if t.moving && f.place.joining != nil {
+		l.take(f, f.place.nsp.name, l.gw.options.ID, 0)
+		return
+	}
 	if !t.found {
 		f.abandon(l, "unknown")
 		return
@@ -140,7 +159,7 @@ type give struct {
 
 func (t *give) run(l *loop) {
 	answer := &given{fetch: t.fetch}
-	if k := l.sockets[t.fetch.id]; k != nil && k.detached != nil && k.joining == nil {
+	if k := l.sockets[t.fetch.id]; k != nil && k.detached != nil && k.joining == nil && !k.moving() {
 		answer.state, answer.outcome = k.pack(t.fetch.offset)
 		k.forget("")
 	}
@@ -202,7 +221,7 @@ func (t *given) run(l *loop) {
 		return
 	}
 	f.place.remove("")
-	k.owed().from = replayPoint{position: f.position}
+	k.owed().from, k.owed().anchor = replayPoint{position: f.position}, f.offset
 	s.rejoin(k)
 }
 
@@ -224,6 +243,7 @@ func (p *packed) adopt(l *loop, nsp string, position uint64) (*socket, error) {
 		k.nsp.exit()
 		return nil, err
 	}
+	k.arrears.size = sizeOf(p.backlog)
 	l.sockets[k.id] = k
 	k.detached = &detached{until: l.now + l.history.window}
 	l.gone.add(k)
@@ -237,4 +257,11 @@ func (p *packed) adopt(l *loop, nsp string, position uint64) (*socket, error) {
 	}
 	l.gone.schedule(l)
 	return k, nil
+}
+
+func sizeOf(entries []past) (size int) {
+	for i := range entries {
+		size += entries[i].size
+	}
+	return size
 }

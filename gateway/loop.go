@@ -5,6 +5,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"patchbay/gateway/handoff"
 )
 
 // bufferSize is a loop's scratch buffer: one read takes at most this, and one write
@@ -31,6 +33,7 @@ type loop struct {
 	clock
 	owned
 	recall
+	moves
 	over bool          // set by the task that ends the loop
 	done chan struct{} // closed when the goroutine returns
 }
@@ -47,6 +50,14 @@ type recall struct {
 	history  history
 	gone     departed               // detached sockets
 	expected map[string]expectation // sockets that come from another loop
+}
+
+// moves are what a loop takes from other nodes and gives to them.
+type moves struct {
+	seen     *handoff.Seen       // of all that was dispatched here
+	turned   time.Duration       // when seen forgot
+	takings  map[string]*taking  // by token
+	leavings map[string]*leaving // by token
 }
 
 // owned finds what a loop owns.
@@ -78,6 +89,7 @@ func newLoop(gw *Gateway, index int) (*loop, error) {
 		seal:  newSealer(gw.secret),
 		done:  make(chan struct{}),
 		clock: clock{wheel: newWheel(), start: gw.started},
+		moves: moves{seen: handoff.NewSeen(0), takings: map[string]*taking{}, leavings: map[string]*leaving{}},
 		recall: recall{
 			expected: map[string]expectation{},
 			history:  history{window: gw.recovery, limit: gw.options.Limits.HistoryBytes / gw.options.Loops},

@@ -188,8 +188,23 @@ func (s *session) packet(p engineio.Packet) {
 func (s *session) confirm(sent time.Duration) {
 	for _, k := range s.sockets {
 		if k.arrears != nil && k.arrears.at < sent {
-			k.arrears = nil
+			k.settled()
 		}
+	}
+}
+
+// settled drops the backlog, which the client has had. Its last event stays known: the client may come back with it.
+func (k *socket) settled() {
+	a := k.arrears
+	for i := len(a.backlog) - 1; i >= 0; i-- {
+		if id := a.backlog[i].b.id; id != "" {
+			a.anchor = id
+			break
+		}
+	}
+	a.backlog, a.size, a.from.backlog = nil, 0, 0
+	if a.anchor == "" && !a.trimmed && !k.moving() {
+		k.arrears = nil
 	}
 }
 

@@ -1,0 +1,262 @@
+package gateway
+
+import (
+	"time"
+
+	"patchbay/backplane"
+	"patchbay/gateway/handoff"
+)
+
+// leaving is a socket on its way to another node, as the one that had it sees it, until the taker needs it no
+// more (handoff.Owner). Owned by its loop.
+type leaving struct {
+	*handoff.Owner[*parcel, *broadcast]
+	loop     *loop
+	id, nsp  string
+	rooms    map[string]struct{}
+	socket   *socket  // nil once it has gone
+	token    string   // of the handoff; empty until it is frozen
+	subjects []string // claimed while it lingers
+	offset   string
+	timer    timer
+}
+
+// requested takes a Look or Give for a socket of this loop.
+func (l *loop) requested(n *note) {
+	o := l.leavingOf(n.Unit.Socket)
+	k := l.sockets[n.Unit.Socket]
+	refuse := func(reason handoff.Refusal) {
+		step := handoff.StepLook
+		if n.Kind == noteGive {
+			step = handoff.StepGive
+		}
+		l.gw.refuseHandoff(n, step, reason, "")
+	}
+	switch {
+	case o != nil:
+	case k == nil || k.nsp.name != n.Unit.Namespace || k.joining != nil || l.history.window == 0:
+		refuse(handoff.Gone)
+		return
+	case k.taking() != nil && k.taking().Phase() == handoff.Settling:
+		refuse(handoff.Busy)
+		return
+	default:
+		if _, ok := k.missedSince(n.Unit.Offset); !ok {
+			refuse(handoff.Gone)
+			if n.Kind == noteGive && k.detached != nil {
+				k.forget("too late")
+			}
+			return
+		}
+		o = &leaving{loop: l, id: k.id, nsp: k.nsp.name, socket: k}
+		var floor *handoff.Seen
+		if t := k.taking(); t != nil {
+			floor = t.Had()
+		}
+		o.Owner = handoff.NewOwner[*parcel](l.gw.options.Handoff, l.seen, floor, broadcastSize)
+	}
+	if n.Kind == noteLook {
+		o.answer(n, o.Look(l.now, handoff.Look{Token: n.Token}))
+		return
+	}
+	if o.token == "" {
+		o.offset = n.Unit.Offset
+	}
+	o.answer(n, o.Give(l.now, handoff.Give{Token: n.Token}, n.From))
+}
+
+// leavingOf finds the handoff by which a socket leaves, or has left last.
+func (l *loop) leavingOf(id string) *leaving {
+	if k := l.sockets[id]; k != nil {
+		if k.arrears != nil {
+			return k.arrears.leaving
+		}
+		return nil
+	}
+	for _, o := range l.leavings {
+		if o.id == id {
+			return o
+		}
+	}
+	return nil
+}
+
+// answer carries out what the machine wants, for whoever asked.
+func (o *leaving) answer(n *note, actions []handoff.Action) {
+	gw := o.loop.gw
+	for _, a := range actions {
+		switch a := a.(type) {
+		case handoff.MakeOffer:
+			gw.tell(n.From, &note{Kind: noteOffer, Token: a.Token, Offer: &offer{Rooms: o.socket.roomNames()}})
+		case handoff.Refused:
+			gw.refuseHandoff(n, a.Step, a.Reason, a.Node)
+		default:
+			o.do([]handoff.Action{a})
+		}
+	}
+}
+
+// refuseHandoff answers a request of a taker that cannot be met.
+func (gw *Gateway) refuseHandoff(n *note, step handoff.Step, reason handoff.Refusal, node string) {
+	gw.tell(n.From, &note{Kind: noteRefused, Token: n.Token, Refuse: refusal{Step: step, Reason: reason, Node: node}})
+}
+
+// do carries out what the machine wants.
+func (o *leaving) do(actions []handoff.Action) {
+	l, gw := o.loop, o.loop.gw
+	for _, a := range actions {
+		switch a := a.(type) {
+		case handoff.Freeze:
+			o.freeze(a.Token)
+		case handoff.State[*parcel]:
+			gw.tell(o.Taker(), &note{
+				Kind: noteState, Token: a.Token, Grant: a.Grant, State: a.State, Seen: string(handoff.AppendSeen(nil, a.Seen)),
+			})
+		case handoff.Confirmed:
+			gw.tell(o.Taker(), &note{Kind: noteConfirmed, Token: a.Token})
+		case handoff.Forward[*broadcast]:
+			gw.tell(o.Taker(), &note{Kind: noteForward, Token: a.Token, Count: a.Index, Emit: a.Message.seal()})
+		case handoff.Settled:
+			gw.tell(o.Taker(), &note{Kind: noteSettled, Token: a.Token, Count: a.Count})
+		case handoff.Depart:
+			o.depart(a.Taker)
+		case handoff.Restore:
+			if k := o.socket; k != nil && k.arrears != nil {
+				k.arrears.leaving = nil
+			}
+			o.end()
+		case handoff.Deliver[*broadcast]:
+			o.redeliver(a.Message)
+		case handoff.Cut:
+			if a.Early {
+				gw.metrics.handoffs.WithLabelValues("recovery", "cut early").Inc()
+			}
+			o.release()
+		case handoff.Forget:
+			o.end()
+		}
+	}
+	if at, ok := o.Due(); ok && o.token != "" {
+		l.wheel.set(&o.timer, at, o)
+	} else {
+		l.wheel.stop(&o.timer)
+	}
+}
+
+// expire implements expirer.
+func (o *leaving) expire(now time.Duration) { o.do(o.Tick(now)) }
+
+// freeze stops the socket, and packs it. A connection of which we have not noticed that it is gone ends.
+func (o *leaving) freeze(token string) {
+	l, k := o.loop, o.socket
+	if k.session != nil {
+		k.session.close(reasonTransportClose, closeBroken)
+	}
+	var state *packed
+	if l.sockets[k.id] == k && k.detached != nil {
+		state, _ = k.pack(o.offset)
+	}
+	if state == nil {
+		l.gw.tell(o.Taker(), &note{Kind: noteRefused, Token: token, Refuse: refusal{Step: handoff.StepGive, Reason: handoff.Gone}})
+		o.do(o.End(l.now))
+		return
+	}
+	o.token = token
+	l.leavings[token] = o
+	l.gw.routes.tokens.Store(token, l)
+	k.owed().leaving = o
+	o.rooms = make(map[string]struct{}, len(state.rooms))
+	o.claim(l.gw.conn.SocketAll(k.id), l.gw.claimSocket(k.id, l))
+	o.claim(k.nsp.subject, l.gw.interest.Claim(k.nsp.subject, l.index))
+	for i := range k.rooms {
+		r := k.rooms[i].room
+		o.rooms[r.name] = struct{}{}
+		o.claim(r.subject, r.claim())
+	}
+	p := &parcel{Worker: k.worker, Rooms: state.rooms, Data: k.data, Auth: k.auth}
+	for _, e := range state.backlog {
+		p.Missed = append(p.Missed, e.b.seal())
+	}
+	o.do(o.Frozen(l.now, l.gw.routes.numbers.Add(1)+l.gw.epoch<<16, p))
+}
+
+func (o *leaving) claim(subject string, err error) {
+	if err == nil { // else the connection is closed for good
+		o.subjects = append(o.subjects, subject)
+	}
+}
+
+// release takes the claims back.
+func (o *leaving) release() {
+	for _, subject := range o.subjects {
+		o.loop.gw.interest.Release(subject, o.loop.index, o.loop.gw.now())
+	}
+	o.subjects = nil
+}
+
+// heard gives the machine an emit that reached this loop. One for a socket that has just come here goes through
+// its taker first.
+func (o *leaving) heard(b *broadcast) {
+	if o.socket != nil && o.socket.taking() != nil || !b.mayName(o.id, o.nsp, o.rooms) {
+		return
+	}
+	if p := o.Phase(); p == handoff.Given || p == handoff.Lingering {
+		o.do(o.Message(o.loop.now, b.mark, b))
+	}
+}
+
+// redeliver takes what came for a socket that stays after all. It is detached: the loop's history has what it misses.
+func (o *leaving) redeliver(b *broadcast) {
+	k := o.socket
+	switch {
+	case k == nil:
+	case b.reply != "" && b.target.room == k.id:
+		o.loop.gw.noAck(b.reply, ackNoSocket)
+	case k.taking() != nil:
+		k.hand(b)
+	}
+}
+
+// depart takes a socket that has moved out of this loop. The claims stay until the machine is cut.
+func (o *leaving) depart(taker string) {
+	l, k := o.loop, o.socket
+	o.socket = nil
+	if t := k.taking(); t != nil {
+		t.do(t.Abandon(l.now))
+	}
+	l.gw.routes.setPlace(k.id, whereabouts{node: taker})
+	k.arrears = nil
+	k.forget("moved")
+}
+
+// end drops the machine.
+func (o *leaving) end() {
+	l := o.loop
+	o.release()
+	l.wheel.stop(&o.timer)
+	if o.token != "" {
+		delete(l.leavings, o.token)
+		l.gw.routes.tokens.Delete(o.token)
+		o.token = ""
+	}
+	if k := o.socket; k != nil && k.arrears != nil && k.arrears.leaving == o {
+		k.arrears.leaving = nil
+	}
+	if birth, _, _ := backplane.SplitSocketID(o.id); birth != l.gw.options.ID && o.socket == nil {
+		// The birth node knows where it is.
+		l.gw.routes.dropPlace(o.id, func(p whereabouts) bool { return p.node != "" })
+	}
+}
+
+// told takes a taker's note that goes by token.
+func (o *leaving) told(n *note) {
+	now := o.loop.now
+	switch n.Kind {
+	case noteConfirm:
+		o.answer(n, o.Confirm(now, handoff.Confirm{Token: n.Token, Grant: n.Grant, Received: n.Count}))
+	case noteDecline:
+		o.do(o.Decline(now, handoff.Decline{Token: n.Token}))
+	case noteDone:
+		o.do(o.Done(now, handoff.Done{Token: n.Token}))
+	}
+}
