@@ -244,6 +244,11 @@ func (p *packed) adopt(l *loop, nsp string, position uint64) (*socket, error) {
 		return nil, err
 	}
 	k.arrears.size = sizeOf(p.backlog)
+	if k.foreign() {
+		if err := l.gw.claimSocket(k.id, l); err != nil {
+			return nil, err
+		}
+	}
 	l.sockets[k.id] = k
 	k.detached = &detached{until: l.now + l.history.window}
 	l.gone.add(k)

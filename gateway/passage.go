@@ -80,12 +80,12 @@ func (in *intake) asked(m *backplane.Msg, n *note) {
 		return
 	}
 	at, gone := gw.routes.place(id)
-	_, _, bySocket, _ := gw.conn.ParseSocket(m.Subject)
+	_, _, _, bySocket := gw.conn.ParseSocket(m.Subject)
 	switch {
 	case gone && at.node == gw.options.ID: // on its way between two loops: it is asked again
 	case gone && at.node != "":
 		gw.refuseHandoff(n, step, handoff.Moved, at.node)
-	case gw.native(id) || bySocket == "":
+	case gw.native(id) || !bySocket:
 		gw.refuseHandoff(n, step, handoff.Gone, "")
 	}
 }

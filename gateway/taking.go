@@ -178,11 +178,6 @@ func (t *taking) adopt(p *parcel) {
 	t.socket = k
 	owed := k.owed()
 	owed.anchor, owed.taking, owed.from = f.offset, t, replayPoint{position: at}
-	if k.foreign() {
-		if err := l.gw.claimSocket(k.id, l); err != nil {
-			l.gw.log.Error("cannot subscribe for a socket that moved", zap.String("socket", k.id), zap.Error(err))
-		}
-	}
 	f.release(l)
 	if birth, _, _ := backplane.SplitSocketID(k.id); birth != l.gw.options.ID {
 		l.gw.tell(birth, &note{Kind: noteHolder, Unit: wanted{Socket: k.id}})
