@@ -177,7 +177,7 @@ func (o *leaving) freeze(token string) {
 	for _, e := range state.backlog {
 		p.Missed = append(p.Missed, e.b.seal())
 	}
-	o.do(o.Frozen(l.now, l.gw.routes.numbers.Add(1)+l.gw.epoch<<16, p))
+	o.do(o.Frozen(l.now, l.gw.routes.numbers.Add(1)+l.gw.epoch.Load()<<16, p))
 }
 
 func (o *leaving) claim(subject string, err error) {

@@ -25,6 +25,7 @@ type taking struct {
 	rooms  map[string]struct{} // claimed
 	socket *socket             // once adopted
 	hops   int
+	late   []*control // joins and leaves that wait for Finish
 	timer  timer
 	done   bool
 }
@@ -78,6 +79,7 @@ func (t *taking) do(actions []handoff.Action) {
 			if a.Torn {
 				t.torn()
 			}
+			t.catchUp()
 		case handoff.Retire:
 			t.retire()
 		case handoff.Release:
@@ -153,8 +155,33 @@ func (t *taking) claim(rooms []string) {
 
 // heard gives the machine an emit that reached this loop.
 func (t *taking) heard(b *broadcast) {
-	if t.socket != nil && b.names(t.socket) || t.socket == nil && b.mayName(t.fetch.id, t.nsp, t.rooms) {
+	switch {
+	case b.mayName(t.fetch.id, t.nsp, t.rooms):
 		t.do(t.Held(t.loop.now, b.mark, b))
+	case t.socket != nil && b.names(t.socket):
+		t.deliver(b.mark, b) // for a room that it was not in before: the owner knows nothing of it
+	}
+}
+
+// maxLate is how many joins and leaves wait while a socket settles; what is beyond it is done at once.
+const maxLate = 256
+
+// putOff keeps a join or leave until all is delivered that was emitted before. It reports whether it did.
+func (t *taking) putOff(c *control) bool {
+	if t == nil || t.Phase() != handoff.Settling || len(t.late) >= maxLate ||
+		c.request.Op != backplane.OpJoin && c.request.Op != backplane.OpLeave {
+		return false
+	}
+	t.late = append(t.late, c)
+	return true
+}
+
+// catchUp does what was put off.
+func (t *taking) catchUp() {
+	late := t.late
+	t.late = nil
+	for _, c := range late {
+		c.run(t.loop)
 	}
 }
 
@@ -224,6 +251,7 @@ func (t *taking) torn() {
 func (t *taking) retire() {
 	l := t.loop
 	t.end()
+	t.catchUp()
 	k := t.socket
 	if k == nil || k.arrears == nil || k.arrears.taking != t {
 		return
