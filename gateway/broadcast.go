@@ -27,6 +27,7 @@ type broadcast struct {
 	reply  string    // where the client's acknowledgement goes, of an emit to one socket
 	wire   []*packet // of a socket's, encoded by its loop
 	mark   handoff.Mark
+	own
 }
 
 func (b *broadcast) run(l *loop) {
@@ -36,6 +37,10 @@ func (b *broadcast) run(l *loop) {
 
 // dispatch delivers to the loop's share of the recipients.
 func (b *broadcast) dispatch(l *loop) {
+	if b.control != nil || b.answered != nil {
+		b.toOwn(l)
+		return
+	}
 	if b.target.socket {
 		b.toSocket(l)
 		return

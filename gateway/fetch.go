@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 
+	"patchbay/gateway/handoff"
 	"patchbay/protocol/socketio"
 )
 
@@ -45,7 +46,7 @@ func (s *session) fetch(id string, p socketio.Packet, offset string) bool {
 	s.schedule()
 	if owner == nil {
 		at, _ := l.gw.routes.place(id)
-		l.take(f, p.Namespace, at.node, 0)
+		l.take(f, "recovery", at.node, 0)
 		return true
 	}
 	if !owner.post(&look{from: l, fetch: f, nsp: p.Namespace}) {
@@ -111,7 +112,7 @@ type looked struct {
 func (t *looked) run(l *loop) {
 	f := t.fetch
 	if t.moving && f.place.joining != nil {
-		l.take(f, f.place.nsp.name, l.gw.options.ID, 0)
+		l.take(f, "recovery", l.gw.options.ID, 0)
 		return
 	}
 	if !t.found {
@@ -269,4 +270,42 @@ func sizeOf(entries []past) (size int) {
 		size += entries[i].size
 	}
 	return size
+}
+
+// wanted implements errand.
+func (f *fetching) wanted() wanted {
+	return wanted{Socket: f.id, Namespace: f.place.nsp.name, Offset: f.offset}
+}
+
+// alive implements errand.
+func (f *fetching) alive() bool { return f.place.session != nil && f.place.joining != nil }
+
+// failed implements errand.
+func (f *fetching) failed(l *loop, _ handoff.Failure) { f.abandon(l, "unknown") }
+
+// adopt implements errand: the socket is detached here until its worker has taken it back.
+func (f *fetching) adopt(t *taking, p *parcel) []*socket {
+	l := t.loop
+	if len(p.Sockets) != 1 || p.Sockets[0].ID != f.id {
+		return nil
+	}
+	box, at, nsp := &p.Sockets[0], l.history.next(), f.place.nsp.name
+	packed := &packed{socket: &socket{id: f.id, worker: box.Worker, data: box.Data, auth: box.Auth}, rooms: box.Rooms}
+	for _, e := range box.Missed {
+		packed.backlog = append(packed.backlog, e.open().past(nsp, l.now))
+	}
+	l.gw.routes.setPlace(f.id, whereabouts{loop: l})
+	k, err := packed.adopt(l, nsp, at)
+	if err != nil {
+		l.gw.unroute(f.id, l)
+		return nil
+	}
+	t.own(k, at)
+	k.arrears.anchor = f.offset
+	if f.alive() { // else it may come back once more
+		s := f.place.session
+		f.place.remove("")
+		s.rejoin(k)
+	}
+	return []*socket{k}
 }

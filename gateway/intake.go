@@ -78,6 +78,10 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 		in.handoff(m, arg)
 	case verbPolled:
 		in.polled(m, arg)
+	case verbMoved:
+		if l := in.gw.loopOf(arg); l != nil {
+			l.post(&movedAnswer{id: arg, gone: backplane.NoResponders(m) || len(m.Header[backplane.HeaderError]) > 0})
+		}
 	case "claimed":
 		if l := in.gw.loopOf(arg); l != nil {
 			l.post(&proceed{id: arg})
@@ -146,7 +150,7 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 			in.bad(m, "control: "+err.Error())
 			return
 		}
-		if l != nil && l.post(c) {
+		if in.toOwn(id, m.Reply, own{control: c}, backplane.Payload{}) {
 			return
 		}
 		if in.gw.native(id) { // else another node answers
@@ -164,9 +168,7 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 			in.bad(m, "ack: "+err.Error())
 			return
 		}
-		if l != nil {
-			l.post(&answered{id: id, ackID: arg, payload: payload})
-		}
+		in.toOwn(id, "", own{answered: &answered{id: id, ackID: arg, payload: payload}}, payload)
 	default:
 		in.bad(m, "unknown verb")
 	}

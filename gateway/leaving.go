@@ -12,12 +12,14 @@ import (
 type leaving struct {
 	*handoff.Owner[*parcel, *broadcast]
 	loop     *loop
-	id, nsp  string
-	rooms    map[string]struct{}
-	socket   *socket  // nil once it has gone
-	token    string   // of the handoff; empty until it is frozen
-	subjects []string // claimed while it lingers
-	offset   string
+	claims   map[string]*audience // by socket id
+	sockets  []*socket            // until they have gone
+	session  *session             // of a whole session
+	token    string               // of the handoff; empty until it is frozen
+	subjects []string             // claimed while it lingers
+	ids      []string             // of the sockets that have gone
+	offset   string               // of a socket: what its client has had
+	cause    string               // for metrics
 	timer    timer
 }
 
@@ -48,7 +50,7 @@ func (l *loop) requested(n *note) {
 			}
 			return
 		}
-		o = &leaving{loop: l, id: k.id, nsp: k.nsp.name, socket: k}
+		o = &leaving{loop: l, sockets: []*socket{k}, cause: "recovery"}
 		var floor *handoff.Seen
 		if t := k.taking(); t != nil {
 			floor = t.Had()
@@ -74,7 +76,7 @@ func (l *loop) leavingOf(id string) *leaving {
 		return nil
 	}
 	for _, o := range l.leavings {
-		if o.id == id {
+		if _, ok := o.claims[id]; ok && o.session == nil {
 			return o
 		}
 	}
@@ -87,7 +89,11 @@ func (o *leaving) answer(n *note, actions []handoff.Action) {
 	for _, a := range actions {
 		switch a := a.(type) {
 		case handoff.MakeOffer:
-			gw.tell(n.From, &note{Kind: noteOffer, Token: a.Token, Offer: &offer{Rooms: o.socket.roomNames()}})
+			offer := &offer{}
+			for _, k := range o.sockets {
+				offer.Sockets = append(offer.Sockets, k.claims())
+			}
+			gw.tell(n.From, &note{Kind: noteOffer, Token: a.Token, Offer: offer})
 		case handoff.Refused:
 			gw.refuseHandoff(n, a.Step, a.Reason, a.Node)
 		default:
@@ -121,15 +127,12 @@ func (o *leaving) do(actions []handoff.Action) {
 		case handoff.Depart:
 			o.depart(a.Taker)
 		case handoff.Restore:
-			if k := o.socket; k != nil && k.arrears != nil {
-				k.arrears.leaving = nil
-			}
-			o.end()
+			o.restore()
 		case handoff.Deliver[*broadcast]:
 			o.redeliver(a.Message)
 		case handoff.Cut:
 			if a.Early {
-				gw.metrics.handoffs.WithLabelValues("recovery", "cut early").Inc()
+				gw.countHandoff(o.cause, "cut early")
 			}
 			o.release()
 		case handoff.Forget:
@@ -146,17 +149,11 @@ func (o *leaving) do(actions []handoff.Action) {
 // expire implements expirer.
 func (o *leaving) expire(now time.Duration) { o.do(o.Tick(now)) }
 
-// freeze stops the socket, and packs it. A connection of which we have not noticed that it is gone ends.
+// freeze stops the unit, and packs it.
 func (o *leaving) freeze(token string) {
-	l, k := o.loop, o.socket
-	if k.session != nil {
-		k.session.close(reasonTransportClose, closeBroken)
-	}
-	var state *packed
-	if l.sockets[k.id] == k && k.detached != nil {
-		state, _ = k.pack(o.offset)
-	}
-	if state == nil {
+	l := o.loop
+	p := o.pack()
+	if p == nil {
 		l.gw.tell(o.Taker(), &note{Kind: noteRefused, Token: token, Refuse: refusal{Step: handoff.StepGive, Reason: handoff.Gone}})
 		o.do(o.End(l.now))
 		return
@@ -164,20 +161,48 @@ func (o *leaving) freeze(token string) {
 	o.token = token
 	l.leavings[token] = o
 	l.gw.routes.tokens.Store(token, l)
-	k.owed().leaving = o
-	o.rooms = make(map[string]struct{}, len(state.rooms))
-	o.claim(l.gw.conn.SocketAll(k.id), l.gw.claimSocket(k.id, l))
-	o.claim(k.nsp.subject, l.gw.interest.Claim(k.nsp.subject, l.index))
-	for i := range k.rooms {
-		r := k.rooms[i].room
-		o.rooms[r.name] = struct{}{}
-		o.claim(r.subject, r.claim())
-	}
-	p := &parcel{Worker: k.worker, Rooms: state.rooms, Data: k.data, Auth: k.auth}
-	for _, e := range state.backlog {
-		p.Missed = append(p.Missed, e.b.seal())
+	o.claims = make(map[string]*audience, len(o.sockets))
+	for _, k := range o.sockets {
+		k.owed().leaving = o
+		a := &audience{nsp: k.nsp.name, rooms: make(map[string]struct{}, len(k.rooms))}
+		o.claims[k.id] = a
+		o.claim(l.gw.conn.SocketAll(k.id), l.gw.claimSocket(k.id, l))
+		o.claim(k.nsp.subject, l.gw.interest.Claim(k.nsp.subject, l.index))
+		for i := range k.rooms {
+			r := k.rooms[i].room
+			a.rooms[r.name] = struct{}{}
+			o.claim(r.subject, r.claim())
+		}
 	}
 	o.do(o.Frozen(l.now, l.gw.routes.numbers.Add(1)+l.gw.epoch.Load()<<16, p))
+}
+
+// pack is the unit's state; nil if it cannot be given. A connection of which we have not noticed that it is gone ends.
+func (o *leaving) pack() *parcel {
+	if o.session != nil {
+		return o.session.pack()
+	}
+	k := o.sockets[0]
+	if k.session != nil {
+		k.session.close(reasonTransportClose, closeBroken)
+	}
+	if o.loop.sockets[k.id] != k || k.detached == nil {
+		return nil
+	}
+	state, _ := k.pack(o.offset)
+	if state == nil {
+		return nil
+	}
+	box := boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth}
+	for _, e := range state.backlog {
+		box.Missed = append(box.Missed, e.b.seal())
+	}
+	return &parcel{Sockets: []boxed{box}}
+}
+
+// claims are what the socket hears.
+func (k *socket) claims() claims {
+	return claims{ID: k.id, Namespace: k.nsp.name, Rooms: k.roomNames()}
 }
 
 func (o *leaving) claim(subject string, err error) {
@@ -194,39 +219,80 @@ func (o *leaving) release() {
 	o.subjects = nil
 }
 
-// heard gives the machine an emit that reached this loop. One for a socket that has just come here goes through
-// its taker first.
+// heard gives the machine an emit that reached this loop. One for what has just come here goes through its taker first.
 func (o *leaving) heard(b *broadcast) {
-	if o.socket != nil && o.socket.taking() != nil || !b.mayName(o.id, o.nsp, o.rooms) {
+	if p := o.Phase(); p != handoff.Given && p != handoff.Lingering {
 		return
 	}
-	if p := o.Phase(); p == handoff.Given || p == handoff.Lingering {
-		o.do(o.Message(o.loop.now, b.mark, b))
+	if len(o.sockets) > 0 && o.sockets[0].taking() != nil {
+		return
+	}
+	for id, a := range o.claims {
+		if b.mayName(id, a.nsp, a.rooms) {
+			o.do(o.Message(o.loop.now, b.mark, b))
+			return
+		}
 	}
 }
 
-// redeliver takes what came for a socket that stays after all. It is detached: the loop's history has what it misses.
+// restore takes the unit back. The client of a session has left for another node and will not come here: its sockets wait for it, detached.
+func (o *leaving) restore() {
+	for _, k := range o.sockets {
+		if k.arrears != nil {
+			k.arrears.leaving = nil
+		}
+	}
+	s := o.session
+	o.session = nil
+	o.end()
+	if s != nil {
+		s.state = sessionOpen
+		s.close(reasonTransportClose, closeGone)
+	}
+}
+
+// redeliver takes what came for a unit that stays after all. Its sockets are detached: the loop's history has what they miss.
 func (o *leaving) redeliver(b *broadcast) {
-	k := o.socket
-	switch {
-	case k == nil:
-	case b.reply != "" && b.target.room == k.id:
-		o.loop.gw.noAck(b.reply, ackNoSocket)
-	case k.taking() != nil:
-		k.hand(b)
+	for _, k := range o.sockets {
+		own := b.target.room == k.id
+		switch {
+		case b.control != nil || b.answered != nil:
+			if own {
+				b.own.run(o.loop)
+			}
+		case b.reply != "" && own:
+			o.loop.gw.noAck(b.reply, ackNoSocket)
+		case k.taking() != nil:
+			k.hand(b)
+		}
 	}
 }
 
-// depart takes a socket that has moved out of this loop. The claims stay until the machine is cut.
+// depart takes what has moved out of this loop. The claims stay until the machine is cut.
 func (o *leaving) depart(taker string) {
-	l, k := o.loop, o.socket
-	o.socket = nil
-	if t := k.taking(); t != nil {
-		t.do(t.Abandon(l.now))
+	l, gone := o.loop, o.sockets
+	o.sockets = nil
+	for _, k := range gone {
+		o.ids = append(o.ids, k.id)
+		l.gw.routes.setPlace(k.id, whereabouts{node: taker})
+		t := k.taking()
+		k.arrears = nil
+		if t != nil {
+			t.left(k)
+		}
+		if o.session == nil {
+			k.forget("moved")
+			continue
+		}
+		l.gw.feed.add(backplane.Change{Op: backplane.SocketRemoved, Socket: k.id})
+		l.gw.toWorker(k.worker, "left", k.id, []byte(o.token))
+		l.gw.metrics.sockets.Dec()
+		k.session, k.acks = nil, nil
+		k.leaveLoop()
 	}
-	l.gw.routes.setPlace(k.id, whereabouts{node: taker})
-	k.arrears = nil
-	k.forget("moved")
+	if s := o.session; s != nil {
+		s.sockets, s.queue, s.queued, s.parts = nil, nil, 0, nil
+	}
 }
 
 // end drops the machine.
@@ -239,12 +305,18 @@ func (o *leaving) end() {
 		l.gw.routes.tokens.Delete(o.token)
 		o.token = ""
 	}
-	if k := o.socket; k != nil && k.arrears != nil && k.arrears.leaving == o {
-		k.arrears.leaving = nil
+	for _, k := range o.sockets {
+		if k.arrears != nil && k.arrears.leaving == o {
+			k.arrears.leaving = nil
+		}
 	}
-	if birth, _, _ := backplane.SplitSocketID(o.id); birth != l.gw.options.ID && o.socket == nil {
-		// The birth node knows where it is.
-		l.gw.routes.dropPlace(o.id, func(p whereabouts) bool { return p.node != "" })
+	for _, id := range o.ids {
+		if birth, _, _ := backplane.SplitSocketID(id); birth != l.gw.options.ID { // that one knows where it is
+			l.gw.routes.dropPlace(id, func(p whereabouts) bool { return p.node != "" })
+		}
+	}
+	if o.session != nil {
+		o.session.forget()
 	}
 }
 

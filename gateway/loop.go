@@ -57,6 +57,7 @@ type moves struct {
 	seen     *handoff.Seen       // of all that was dispatched here
 	turned   time.Duration       // when seen forgot
 	takings  map[string]*taking  // by token
+	arrivals map[string]*arrival // WebSockets whose sessions are asked about; by token
 	leavings map[string]*leaving // by token
 }
 
@@ -89,7 +90,7 @@ func newLoop(gw *Gateway, index int) (*loop, error) {
 		seal:  newSealer(gw.secret),
 		done:  make(chan struct{}),
 		clock: clock{wheel: newWheel(), start: gw.started},
-		moves: moves{seen: handoff.NewSeen(0), takings: map[string]*taking{}, leavings: map[string]*leaving{}},
+		moves: moves{seen: handoff.NewSeen(0), takings: map[string]*taking{}, arrivals: map[string]*arrival{}, leavings: map[string]*leaving{}},
 		recall: recall{
 			expected: map[string]expectation{},
 			history:  history{window: gw.recovery, limit: gw.options.Limits.HistoryBytes / gw.options.Loops},
@@ -210,6 +211,9 @@ type stopLoop struct{ reason string }
 
 func (t stopLoop) run(l *loop) {
 	l.over = true
+	for _, o := range l.leavings {
+		o.do(o.TakerLost(l.now, o.Taker())) // what is frozen ends with the rest
+	}
 	for _, s := range l.sessions {
 		s.close(t.reason, closeServer)
 	}
@@ -221,6 +225,9 @@ func (l *loop) finish() {
 		if c, ok := t.(canceller); ok {
 			c.cancel()
 		}
+	}
+	for _, a := range l.arrivals {
+		a.drop()
 	}
 	for _, s := range l.sessions {
 		s.forget()

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 
 	"patchbay/backplane"
 	"patchbay/gateway/handoff"
+	"patchbay/protocol/socketio"
 )
 
 // Nodes talk about what moves between them on `gateway.<node>.handoff`; only the first question, where
@@ -32,8 +34,12 @@ const (
 	noteForward   noteKind = "forward"
 	noteSettled   noteKind = "settled"
 	noteRefused   noteKind = "refused"
-	noteHolder    noteKind = "holder" // to a socket's birth node: the sender has it now
-	noteEnded     noteKind = "ended"  // likewise: it has ended there
+	noteHolder    noteKind = "holder"    // to a socket's birth node: the sender has it now
+	noteEnded     noteKind = "ended"     // likewise: it has ended there
+	noteProbe     noteKind = "probe"     // a WebSocket for a session has come to the sender
+	noteProbed    noteKind = "probed"    // the answer
+	noteProbing   noteKind = "probing"   // the WebSocket works: the session's GETs are to be ended
+	noteProbeEnd  noteKind = "probe end" // the WebSocket is gone
 )
 
 // note is a message of a handoff from one node to another.
@@ -53,7 +59,9 @@ type note struct {
 
 // wanted is what a taker asks for.
 type wanted struct {
-	Socket    string `json:"socket"`
+	Session   string `json:"session,omitempty"` // all of it; else one socket
+	Probe     string `json:"probe,omitempty"`   // the token by which the session was told of the WebSocket that wants it
+	Socket    string `json:"socket,omitempty"`
 	Namespace string `json:"nsp,omitempty"`
 	Offset    string `json:"offset,omitempty"` // the last event that the client has had
 }
@@ -65,43 +73,103 @@ type refusal struct {
 	Node   string          `json:"node,omitempty"`
 }
 
-// offer is what to claim for a socket, besides its own subject.
+// offer is what to claim for a unit.
 type offer struct {
-	Rooms []string `json:"rooms,omitempty"`
+	Sockets []claims `json:"sockets,omitempty"`
 }
 
-// parcel is a socket on its way to another node.
+// claims are what a socket hears, besides its own subject.
+type claims struct {
+	ID        string   `json:"id"`
+	Namespace string   `json:"nsp"`
+	Rooms     []string `json:"rooms,omitempty"`
+}
+
+// parcel is a unit on its way to another node: a socket, or a session with all of its sockets.
 type parcel struct {
-	Worker string    `json:"worker"`
-	Rooms  []string  `json:"rooms,omitempty"`
-	Data   []byte    `json:"data,omitempty"`
-	Auth   []byte    `json:"auth,omitempty"`
-	Missed []*sealed `json:"missed,omitempty"` // after the client's offset
+	Sockets []boxed       `json:"sockets,omitempty"`
+	Session *boxedSession `json:"session,omitempty"`
+}
+
+// boxed is a socket in a parcel.
+type boxed struct {
+	claims
+	Worker  string            `json:"worker"`
+	Data    []byte            `json:"data,omitempty"`
+	Auth    []byte            `json:"auth,omitempty"`
+	Missed  []*sealed         `json:"missed,omitempty"` // after the client's offset; of a session's, what it was sent last
+	Acks    map[uint64]string `json:"acks,omitempty"`   // owed: reply subjects
+	NextAck uint64            `json:"nextAck,omitzero"`
+}
+
+// boxedSession is a session in a parcel, but for its sockets.
+type boxedSession struct {
+	Handshake []byte        `json:"handshake"`
+	Queue     []boxedPacket `json:"queue,omitempty"` // not sent yet
+	Parts     *boxedParts   `json:"parts,omitempty"`
+	Beat      time.Duration `json:"beat"` // from now on
+	Deadline  time.Duration `json:"deadline,omitzero"`
+	Flags     sessionFlags  `json:"flags"`
+}
+
+// boxedPacket is an Engine.IO packet.
+type boxedPacket struct {
+	Data   []byte `json:"data"`
+	Binary bool   `json:"binary,omitempty"`
+}
+
+// boxedParts is a packet whose attachments are still coming.
+type boxedParts struct {
+	Packet      socketio.Packet `json:"packet"`
+	Attachments [][]byte        `json:"attachments,omitempty"`
+}
+
+// claims are what the unit will hear.
+func (p *parcel) claims() []claims {
+	all := make([]claims, len(p.Sockets))
+	for i := range p.Sockets {
+		all[i] = p.Sockets[i].claims
+	}
+	return all
 }
 
 // sealed is an emit on its way from one node to another.
 type sealed struct {
-	JSON        []byte   `json:"json"` // bytes: they must arrive as they are
-	Attachments [][]byte `json:"attachments,omitempty"`
-	ID          string   `json:"id,omitempty"`     // its header
-	Offset      string   `json:"offset,omitempty"` // by which clients know it
-	Namespace   string   `json:"nsp,omitempty"`
-	Room        string   `json:"room,omitempty"`
-	Rooms       []string `json:"rooms,omitempty"`
-	Except      []string `json:"except,omitempty"`
-	Reply       string   `json:"reply,omitempty"`
-	Volatile    bool     `json:"volatile,omitempty"`
-	Whole       bool     `json:"whole,omitempty"`
-	Socket      bool     `json:"socket,omitempty"`
+	JSON        []byte     `json:"json"` // bytes: they must arrive as they are
+	Attachments [][]byte   `json:"attachments,omitempty"`
+	ID          string     `json:"id,omitempty"`     // its header
+	Offset      string     `json:"offset,omitempty"` // by which clients know it
+	Namespace   string     `json:"nsp,omitempty"`
+	Room        string     `json:"room,omitempty"`
+	Rooms       []string   `json:"rooms,omitempty"`
+	Except      []string   `json:"except,omitempty"`
+	Reply       string     `json:"reply,omitempty"`
+	Volatile    bool       `json:"volatile,omitempty"`
+	Whole       bool       `json:"whole,omitempty"`
+	Socket      bool       `json:"socket,omitempty"`
+	Own         *sealedOwn `json:"own,omitempty"`
+}
+
+// sealedOwn is what is for one socket and is no emit: a request about it, or an acknowledgement for it.
+type sealedOwn struct {
+	Control *backplane.Control `json:"control,omitempty"`
+	AckID   string             `json:"ack,omitempty"`
 }
 
 // seal makes an emit ready to travel.
 func (b *broadcast) seal() *sealed {
-	return &sealed{
+	e := &sealed{
 		JSON: b.emit.JSON, Attachments: b.emit.Attachments, ID: b.emit.ID, Offset: b.id,
 		Namespace: b.target.nsp, Room: b.target.room, Whole: b.target.whole, Socket: b.target.socket,
 		Rooms: b.emit.Rooms, Except: b.emit.Except, Reply: b.reply, Volatile: b.emit.Volatile,
 	}
+	switch {
+	case b.control != nil:
+		e.Own = &sealedOwn{Control: &b.control.request}
+	case b.answered != nil:
+		e.Own = &sealedOwn{AckID: b.answered.ackID}
+	}
+	return e
 }
 
 // open is the emit as it was.
@@ -115,6 +183,13 @@ func (e *sealed) open() *broadcast {
 		},
 	}
 	b.mark, _ = handoff.ParseMark(e.ID)
+	switch {
+	case e.Own == nil:
+	case e.Own.Control != nil:
+		b.control = &control{id: e.Room, reply: e.Reply, request: *e.Own.Control}
+	default:
+		b.answered = &answered{id: e.Room, ackID: e.Own.AckID, payload: b.emit.Payload}
+	}
 	return b
 }
 
@@ -138,7 +213,7 @@ func (gw *Gateway) sendNote(subject string, n *note) {
 		panic("gateway: a note that is not JSON: " + err.Error())
 	}
 	reply := ""
-	if n.Kind == noteLook || n.Kind == noteGive {
+	if n.Kind == noteLook || n.Kind == noteGive || n.Kind == noteProbe {
 		reply = gw.conn.Node(gw.options.ID, verbHandoff, n.Token)
 	}
 	if len(data) <= gw.maxMessage {

@@ -22,6 +22,44 @@ func (l *loop) observe(b *broadcast) {
 	}
 }
 
+// own is what is for one socket and is no emit. At most one is set.
+type own struct {
+	control  *control
+	answered *answered
+}
+
+// run does what a socket is asked for.
+func (o *own) run(l *loop) {
+	if o.control != nil {
+		o.control.run(l)
+		return
+	}
+	o.answered.run(l)
+}
+
+// toOwn hands what is for one socket to it, unless a machine has it.
+func (b *broadcast) toOwn(l *loop) {
+	k := l.sockets[b.target.room]
+	if k != nil && k.moving() || k == nil && l.gw.loopOf(b.target.room) != l {
+		return
+	}
+	b.own.run(l)
+}
+
+// toOwn sends what is for one socket to where that is, or to where it comes from or goes to. It
+// reports whether there is such a place.
+func (in *intake) toOwn(id, reply string, o own, p backplane.Payload) bool {
+	b := &broadcast{target: target{room: id, socket: true}, emit: backplane.Emit{Payload: p}, reply: reply, own: o}
+	posted := false
+	set := in.home(id)
+	for _, l := range in.gw.loops {
+		if set&(1<<l.index) != 0 && l.post(b) {
+			posted = true
+		}
+	}
+	return posted
+}
+
 // handoff takes a note of another node, or NATS's word that nobody took one of ours. On intake.
 func (in *intake) handoff(m *backplane.Msg, token string) {
 	gw := in.gw
@@ -56,6 +94,8 @@ func (in *intake) handoff(m *backplane.Msg, token string) {
 		if n.Kind == noteConfirm {
 			gw.refuseHandoff(n, handoff.StepConfirm, handoff.Gone, "")
 		}
+	case noteProbe, noteProbing, noteProbeEnd:
+		in.probe(n)
 	case noteHolder:
 		if node, _, _ := backplane.SplitSocketID(n.Unit.Socket); node == gw.options.ID {
 			gw.routes.setTomb(n.Unit.Socket, n.From)
@@ -76,6 +116,13 @@ func (in *intake) asked(m *backplane.Msg, n *note) {
 	if n.Kind == noteGive {
 		step = handoff.StepGive
 	}
+	if n.Unit.Session != "" {
+		sid, ok := in.seal.open(n.Unit.Session)
+		if !ok || !gw.owns(sid) || !gw.loops[sid.loop].post(&noted{note: n, sid: sid}) {
+			gw.refuseHandoff(n, step, handoff.Gone, "")
+		}
+		return
+	}
 	if l := gw.loopOf(id); l != nil && l.post(&noted{note: n}) {
 		return
 	}
@@ -94,13 +141,21 @@ func (in *intake) asked(m *backplane.Msg, n *note) {
 type noted struct {
 	note *note
 	none bool // nobody took one of ours
+	sid  sid  // of one about a session
 }
 
 func (t *noted) run(l *loop) {
 	n := t.note
 	switch n.Kind {
 	case noteLook, noteGive:
+		if n.Unit.Session != "" {
+			l.requestedSession(n, t.sid)
+			return
+		}
 		l.requested(n)
+		return
+	case noteProbe, noteProbing, noteProbeEnd:
+		l.probed(n, t.sid)
 		return
 	case noteConfirm, noteDecline, noteDone:
 		if o := l.leavings[n.Token]; o != nil {
@@ -108,6 +163,10 @@ func (t *noted) run(l *loop) {
 		} else if n.Kind == noteConfirm {
 			l.gw.refuseHandoff(n, handoff.StepConfirm, handoff.Gone, "")
 		}
+		return
+	}
+	if a := l.arrivals[n.Token]; a != nil {
+		a.answered(n, t.none)
 		return
 	}
 	taking := l.takings[n.Token]
@@ -128,7 +187,7 @@ type nodeLost struct{ node string }
 
 func (t nodeLost) run(l *loop) {
 	for _, taking := range l.takings {
-		birth, _, _ := backplane.SplitSocketID(taking.fetch.id)
+		birth, _, _ := backplane.SplitSocketID(taking.whose.wanted().Socket)
 		if taking.owner == t.node || taking.owner == "" && birth == t.node {
 			taking.do(taking.OwnerLost(l.now))
 		}

@@ -295,7 +295,7 @@ func (k *socket) leaveLoop() {
 	delete(l.sockets, k.id)
 	l.gw.unroute(k.id, l)
 	if t := k.taking(); t != nil {
-		t.do(t.Abandon(l.now))
+		t.left(k)
 	}
 	if k.foreign() {
 		l.gw.interest.Release(l.gw.conn.SocketAll(k.id), l.index, time.Now())

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,31 +15,54 @@ import (
 // maxHops is how often a client's search for its socket is sent on to another node.
 const maxHops = 4
 
-// taking is a socket of another node on its way to this loop, from the question where it is until nothing can
-// come twice any more (handoff.Taker). Owned by its loop.
+// taking is a unit of another node, a socket or a session, on its way to this loop, from the question what there is until
+// nothing can come twice any more (handoff.Taker). Owned by its loop.
 type taking struct {
 	*handoff.Taker[*offer, *parcel, *broadcast]
-	loop   *loop
-	fetch  *fetching // what is wanted, and who holds its place
-	nsp    string
-	owner  string              // the node that has it; empty until one has answered
-	rooms  map[string]struct{} // claimed
-	socket *socket             // once adopted
-	hops   int
-	late   []*control // joins and leaves that wait for Finish
-	timer  timer
-	done   bool
+	loop     *loop
+	whose    errand
+	cause    string               // for metrics
+	owner    string               // the node that has it; empty until one has answered
+	claims   map[string]*audience // by socket id
+	subjects []string             // claimed
+	sockets  []*socket            // once adopted
+	hops     int
+	late     []own // joins and leaves that wait for Finish
+	timer    timer
+	done     bool
 }
 
-// take begins to bring a socket here. owner may be empty: then its own subject is asked.
-func (l *loop) take(f *fetching, nsp, owner string, hops int) {
-	token := l.gw.options.ID + "." + strconv.Itoa(l.index) + "." + backplane.NewID('h')
+// errand is why something is taken, and what becomes of it.
+type errand interface {
+	wanted() wanted
+	// alive reports whether the client is still there.
+	alive() bool
+	// adopt makes the unit this loop's. No sockets mean that it could not.
+	adopt(t *taking, p *parcel) []*socket
+	// failed takes the client's case up again, without the unit.
+	failed(l *loop, f handoff.Failure)
+}
+
+// audience is what a socket will hear that is not here yet.
+type audience struct {
+	nsp   string
+	rooms map[string]struct{}
+}
+
+// take begins to bring something here. owner may be empty for a socket: then its own subject is asked.
+func (l *loop) take(e errand, cause, owner string, hops int) *taking {
 	t := &taking{
-		Taker: handoff.NewTaker[*offer, *parcel](l.gw.options.Handoff, token, broadcastSize),
-		loop:  l, fetch: f, nsp: nsp, owner: owner, hops: hops, rooms: map[string]struct{}{},
+		Taker: handoff.NewTaker[*offer, *parcel](l.gw.options.Handoff, l.newToken(), broadcastSize),
+		loop:  l, whose: e, cause: cause, owner: owner, hops: hops, claims: map[string]*audience{},
 	}
-	l.takings[token] = t
+	l.takings[t.Token()] = t
 	t.do(t.Start(l.now))
+	return t
+}
+
+// newToken makes a token that names this loop.
+func (l *loop) newToken() string {
+	return l.gw.options.ID + "." + strconv.Itoa(l.index) + "." + backplane.NewID('h')
 }
 
 // tokenLoop is the loop of a taker, by its token; nil if the token is not ours.
@@ -60,7 +84,7 @@ func (t *taking) do(actions []handoff.Action) {
 		case handoff.Look:
 			t.look()
 		case handoff.Give:
-			t.tell(&note{Kind: noteGive, Unit: t.wanted()})
+			t.tell(&note{Kind: noteGive, Unit: t.whose.wanted()})
 		case handoff.Confirm:
 			t.tell(&note{Kind: noteConfirm, Grant: a.Grant, Count: a.Received})
 		case handoff.Decline:
@@ -68,9 +92,9 @@ func (t *taking) do(actions []handoff.Action) {
 		case handoff.Done:
 			t.tell(&note{Kind: noteDone})
 		case handoff.Claim[*offer]:
-			t.claim(a.Offer.Rooms)
+			t.claim(a.Offer.Sockets)
 		case handoff.Stage[*parcel]:
-			t.claim(a.State.Rooms)
+			t.claim(a.State.claims())
 		case handoff.Adopt[*parcel]:
 			t.adopt(a.State)
 		case handoff.Deliver[*broadcast]:
@@ -83,7 +107,7 @@ func (t *taking) do(actions []handoff.Action) {
 		case handoff.Retire:
 			t.retire()
 		case handoff.Release:
-			t.fetch.release(l)
+			t.release()
 		case handoff.Fail:
 			t.failed(a)
 		}
@@ -97,8 +121,8 @@ func (t *taking) do(actions []handoff.Action) {
 
 // expire implements expirer.
 func (t *taking) expire(now time.Duration) {
-	if place := t.fetch.place; t.socket == nil && (place.session == nil || place.joining == nil) {
-		if actions := t.Abandon(now); actions != nil { // the client is gone
+	if len(t.sockets) == 0 && !t.whose.alive() {
+		if actions := t.Abandon(now); actions != nil {
 			t.do(actions)
 			return
 		}
@@ -106,17 +130,13 @@ func (t *taking) expire(now time.Duration) {
 	t.do(t.Tick(now))
 }
 
-func (t *taking) wanted() wanted {
-	return wanted{Socket: t.fetch.id, Namespace: t.nsp, Offset: t.fetch.offset}
-}
-
 func (t *taking) look() {
-	n := &note{Kind: noteLook, Token: t.Token(), Unit: t.wanted()}
+	n := &note{Kind: noteLook, Token: t.Token(), Unit: t.whose.wanted()}
 	if t.owner != "" {
 		t.loop.gw.tell(t.owner, n)
 		return
 	}
-	t.loop.gw.sendNote(t.loop.gw.conn.SocketTake(t.fetch.id), n)
+	t.loop.gw.sendNote(t.loop.gw.conn.SocketTake(n.Unit.Socket), n)
 }
 
 // tell sends a note to the owner.
@@ -125,42 +145,57 @@ func (t *taking) tell(n *note) {
 	t.loop.gw.tell(t.owner, n)
 }
 
-// claim has this loop hear what goes to the socket, its namespace and rooms, before the owner learns of it.
-func (t *taking) claim(rooms []string) {
-	l, f := t.loop, t.fetch
+// claim has this loop hear what goes to the sockets, their namespaces and rooms, before the owner learns of it.
+func (t *taking) claim(all []claims) {
+	l := t.loop
 	var failed error
 	add := func(subject string, err error) {
 		if err != nil {
 			failed = err
 			return
 		}
-		f.subjects = append(f.subjects, subject)
+		t.subjects = append(t.subjects, subject)
 	}
-	if f.subjects == nil {
-		own, nsp := l.gw.conn.SocketAll(f.id), l.gw.conn.Namespace(t.nsp)
-		add(own, l.gw.claimSocket(f.id, l))
-		add(nsp, l.gw.interest.Claim(nsp, l.index))
-	}
-	for _, name := range rooms {
-		if _, ok := t.rooms[name]; !ok {
-			t.rooms[name] = struct{}{}
-			r := room{nsp: &namespace{loop: l}, name: name, subject: l.gw.conn.Room(t.nsp, name)}
-			add(r.subject, r.claim())
+	for _, one := range all {
+		c := t.claims[one.ID]
+		if c == nil {
+			c = &audience{nsp: one.Namespace, rooms: map[string]struct{}{}}
+			t.claims[one.ID] = c
+			add(l.gw.conn.SocketAll(one.ID), l.gw.claimSocket(one.ID, l))
+			nsp := l.gw.conn.Namespace(c.nsp)
+			add(nsp, l.gw.interest.Claim(nsp, l.index))
+		}
+		for _, name := range one.Rooms {
+			if _, ok := c.rooms[name]; !ok {
+				c.rooms[name] = struct{}{}
+				r := room{nsp: &namespace{loop: l}, name: name, subject: l.gw.conn.Room(c.nsp, name)}
+				add(r.subject, r.claim())
+			}
 		}
 	}
 	if failed != nil { // the connection is closed for good
-		l.gw.log.Error("cannot subscribe for a socket that moves", zap.String("socket", f.id), zap.Error(failed))
+		l.gw.log.Error("cannot subscribe for what moves", zap.Error(failed))
 	}
+}
+
+// release takes the claims back.
+func (t *taking) release() {
+	for _, subject := range t.subjects {
+		t.loop.gw.interest.Release(subject, t.loop.index, t.loop.gw.now())
+	}
+	t.subjects = nil
 }
 
 // heard gives the machine an emit that reached this loop.
 func (t *taking) heard(b *broadcast) {
-	switch {
-	case b.mayName(t.fetch.id, t.nsp, t.rooms):
-		t.do(t.Held(t.loop.now, b.mark, b))
-	case t.socket != nil && b.names(t.socket):
-		t.deliver(b.mark, b) // for a room that it was not in before: the owner knows nothing of it
+	for id, c := range t.claims {
+		if b.mayName(id, c.nsp, c.rooms) {
+			t.do(t.Held(t.loop.now, b.mark, b))
+			return
+		}
 	}
+	// What is for a room that none was in before, the owner knows nothing of.
+	t.deliver(b.mark, b)
 }
 
 // maxLate is how many joins and leaves wait while a socket settles; what is beyond it is done at once.
@@ -172,7 +207,7 @@ func (t *taking) putOff(c *control) bool {
 		c.request.Op != backplane.OpJoin && c.request.Op != backplane.OpLeave {
 		return false
 	}
-	t.late = append(t.late, c)
+	t.late = append(t.late, own{control: c})
 	return true
 }
 
@@ -180,88 +215,90 @@ func (t *taking) putOff(c *control) bool {
 func (t *taking) catchUp() {
 	late := t.late
 	t.late = nil
-	for _, c := range late {
-		c.run(t.loop)
+	for i := range late {
+		late[i].run(t.loop)
 	}
 }
 
-// adopt makes the socket this loop's, and asks its worker to take it back.
+// adopt makes the unit this loop's.
 func (t *taking) adopt(p *parcel) {
-	l, f := t.loop, t.fetch
-	at := l.history.next()
-	packed := &packed{socket: &socket{id: f.id, worker: p.Worker, data: p.Data, auth: p.Auth}, rooms: p.Rooms}
-	for _, e := range p.Missed {
-		packed.backlog = append(packed.backlog, e.open().past(t.nsp, l.now))
-	}
-	l.gw.routes.setPlace(f.id, whereabouts{loop: l})
-	k, err := packed.adopt(l, t.nsp, at)
-	if err != nil {
-		l.gw.unroute(f.id, l)
-		f.abandon(l, "failed")
+	l := t.loop
+	t.sockets = t.whose.adopt(t, p)
+	t.release()
+	if len(t.sockets) == 0 && p.Session == nil {
+		l.gw.countHandoff(t.cause, "failed")
 		t.do(t.Abandon(l.now))
+		t.whose.failed(l, handoff.FailGone)
 		return
 	}
-	l.gw.route(f.id, l)
-	t.socket = k
+	l.gw.countHandoff(t.cause, "taken")
+}
+
+// own makes a socket one of this unit's, at a position in the loop's history.
+func (t *taking) own(k *socket, at uint64) {
+	l := t.loop
 	owed := k.owed()
-	owed.anchor, owed.taking, owed.from = f.offset, t, replayPoint{position: at}
-	f.release(l)
+	owed.taking, owed.from.position = t, at
+	l.gw.route(k.id, l)
 	if birth, _, _ := backplane.SplitSocketID(k.id); birth != l.gw.options.ID {
 		l.gw.tell(birth, &note{Kind: noteHolder, Unit: wanted{Socket: k.id}})
 	}
-	l.gw.countHandoff("taken")
-	s := f.place.session
-	if s == nil || f.place.joining == nil { // the client is gone again; it may come back once more
-		return
-	}
-	f.place.remove("")
-	s.rejoin(k)
 }
 
-// deliver dispatches an emit to the socket alone.
+// deliver dispatches an emit to the unit alone.
 func (t *taking) deliver(mark handoff.Mark, b *broadcast) {
-	k := t.socket
-	if k == nil || k.arrears == nil || k.arrears.taking != t {
-		return
+	for _, k := range slices.Clone(t.sockets) {
+		if k.taking() != t || !b.names(k) {
+			continue
+		}
+		if o := k.arrears.leaving; o != nil && o.Phase() == handoff.Given {
+			o.do(o.Message(t.loop.now, mark, b))
+			return
+		}
+		k.hand(b)
 	}
-	if o := k.arrears.leaving; o != nil && o.Phase() == handoff.Given {
-		o.do(o.Message(t.loop.now, mark, b))
-		return
-	}
-	k.hand(b)
 }
 
-// torn ends a socket that has lost messages on its way: it must not miss something silently.
+// torn ends what has lost messages on its way: it must not miss something silently.
 func (t *taking) torn() {
-	k := t.socket
-	t.loop.gw.countHandoff("torn")
-	t.loop.gw.log.Warn("messages lost while a socket moved", zap.String("socket", t.fetch.id))
-	switch {
-	case k == nil:
-	case k.session != nil && k.detached == nil:
-		s := k.session
-		k.remove(reasonTransportError)
-		s.close(reasonTransportError, closeServer)
-	case k.detached != nil:
-		k.lapse("torn")
+	t.loop.gw.countHandoff(t.cause, "torn")
+	t.loop.gw.log.Warn("messages lost on the way from another node", zap.String("node", t.owner))
+	for _, k := range slices.Clone(t.sockets) {
+		switch s := k.session; {
+		case k.taking() != t:
+		case s != nil && k.detached == nil:
+			k.remove(reasonTransportError)
+			s.close(reasonTransportError, closeServer)
+		case k.detached != nil:
+			k.lapse("torn")
+		}
 	}
 }
 
-// retire ends the machine: from here on the socket hears what its loop hears.
+// left says that one of the unit's sockets has ended here.
+func (t *taking) left(k *socket) {
+	t.sockets = slices.DeleteFunc(t.sockets, func(other *socket) bool { return other == k })
+	if len(t.sockets) == 0 {
+		t.do(t.Abandon(t.loop.now))
+	}
+}
+
+// retire ends the machine: from here on the sockets hear what their loop hears.
 func (t *taking) retire() {
 	l := t.loop
 	t.end()
 	t.catchUp()
-	k := t.socket
-	if k == nil || k.arrears == nil || k.arrears.taking != t {
-		return
-	}
 	at := l.history.next()
-	k.arrears.taking = nil
-	k.arrears.from.position = at
-	k.since = at
-	for i := range k.rooms {
-		k.rooms[i].since = at
+	for _, k := range t.sockets {
+		if k.taking() != t {
+			continue
+		}
+		k.arrears.taking = nil
+		k.arrears.from.position = at
+		k.since = at
+		for i := range k.rooms {
+			k.rooms[i].since = at
+		}
 	}
 }
 
@@ -271,17 +308,17 @@ func (t *taking) end() {
 	t.loop.wheel.stop(&t.timer)
 }
 
-// failed gives the client a new socket, or asks elsewhere.
+// failed gives up, or asks elsewhere.
 func (t *taking) failed(f handoff.Fail) {
 	l := t.loop
 	t.end()
-	t.fetch.release(l)
+	t.release()
 	if f.Reason == handoff.FailMoved && t.hops < maxHops && f.Node != "" {
-		l.take(t.fetch, t.nsp, f.Node, t.hops+1)
+		l.take(t.whose, t.cause, f.Node, t.hops+1)
 		return
 	}
-	l.gw.countHandoff(failureName(f.Reason))
-	t.fetch.abandon(l, "unknown")
+	l.gw.countHandoff(t.cause, failureName(f.Reason))
+	t.whose.failed(l, f.Reason)
 }
 
 func failureName(f handoff.Failure) string {
@@ -306,9 +343,9 @@ func failureName(f handoff.Failure) string {
 	return "unknown"
 }
 
-// countHandoff counts an outcome of a recovery from another node.
-func (gw *Gateway) countHandoff(outcome string) {
-	gw.metrics.handoffs.WithLabelValues("recovery", outcome).Inc()
+// countHandoff counts what became of a handoff.
+func (gw *Gateway) countHandoff(cause, outcome string) {
+	gw.metrics.handoffs.WithLabelValues(cause, outcome).Inc()
 }
 
 // answeredBy takes the owner's notes.
@@ -338,81 +375,5 @@ func (t *taking) answeredBy(n *note) {
 		t.do(t.Settled(now, handoff.Settled{Token: n.Token, Count: n.Count}))
 	case noteRefused:
 		t.do(t.Refused(now, handoff.Refused{Token: n.Token, Step: n.Refuse.Step, Reason: n.Refuse.Reason, Node: n.Refuse.Node}))
-	}
-}
-
-// past is an emit as an entry of a socket's backlog.
-func (b *broadcast) past(nsp string, now time.Duration) past {
-	wire := b.wire
-	if wire == nil {
-		wire = encodeEvent(nsp, b.emit.Payload, b.id)
-	}
-	return past{b: b, wire: wire, at: now, size: broadcastSize(b)}
-}
-
-// names reports whether an emit is for a socket that is in its rooms.
-func (b *broadcast) names(k *socket) bool {
-	if b.target.nsp != "" && b.target.nsp != k.nsp.name {
-		return false
-	}
-	for _, name := range b.emit.Except {
-		if name == k.id || k.in(name) {
-			return false
-		}
-	}
-	rooms := b.rooms()
-	for _, name := range rooms {
-		if name == k.id || k.in(name) {
-			return true
-		}
-	}
-	return rooms == nil
-}
-
-// mayName reports whether an emit may be for a socket that is not here.
-func (b *broadcast) mayName(id, nsp string, in map[string]struct{}) bool {
-	if b.target.nsp != "" && b.target.nsp != nsp {
-		return false
-	}
-	rooms := b.rooms()
-	for _, name := range rooms {
-		if _, ok := in[name]; ok || name == id {
-			return true
-		}
-	}
-	return rooms == nil
-}
-
-// hand delivers an emit to one socket that is on its way, and keeps it in case its client is gone before it has had it.
-func (k *socket) hand(b *broadcast) {
-	l := k.nsp.loop
-	if b.reply != "" {
-		if b.target.room == k.id {
-			b.put(k, l)
-		}
-		return
-	}
-	if !b.names(k) {
-		return
-	}
-	e := b.past(k.nsp.name, l.now)
-	if b.id != "" {
-		k.owed().keep(e, l.gw.options.Limits.QueueBytes)
-	}
-	if k.here() {
-		k.owed().at = l.now
-		k.transmit(e.wire, b.emit.Volatile)
-	}
-}
-
-// keep adds to the backlog; the oldest are dropped for want of room, and a client that has not had them cannot come back.
-func (a *arrears) keep(e past, limit int) {
-	a.backlog = append(a.backlog, e)
-	a.size += e.size
-	for a.size > limit && len(a.backlog) > 0 {
-		a.size -= a.backlog[0].size
-		a.backlog = a.backlog[1:]
-		a.from.backlog = max(0, a.from.backlog-1)
-		a.anchor, a.trimmed = "", true
 	}
 }
