@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 
 import { Balancer } from "./balancer.js";
-import { Clients, ask, connected, next, record, within } from "./client.js";
+import { Clients, ask, connected, modes, next, record, upgraded, within } from "./client.js";
 import { Cluster } from "./cluster.js";
 
 let cluster, balancer;
@@ -18,9 +18,9 @@ after(async () => {
 afterEach(() => clients.close());
 
 describe("a client that comes back through a balancer without affinity", () => {
-  for (const transport of ["websocket", "polling"]) {
-    it(`has its socket and all that it missed on whatever gateway, by ${transport}`, async () => {
-      const options = { transports: [transport], reconnection: false };
+  for (const [mode, transports] of Object.entries(modes)) {
+    it(`has its socket and all that it missed on whatever gateway, by ${mode}`, async () => {
+      const options = { transports, reconnection: false };
       const client = await clients.connect(balancer.url, options);
       const other = await clients.connect(balancer.url, options);
       const { id } = client;
@@ -57,4 +57,31 @@ describe("a client that comes back through a balancer without affinity", () => {
       assert.deepEqual(numbers, [...Array.from({ length: 7 }, () => round).flat(), -1]);
     });
   }
+});
+
+describe("a client that upgrades through a balancer without affinity", () => {
+  it("loses, repeats and reorders nothing, either way", async () => {
+    const count = 300;
+    const all = await Promise.all(Array.from({ length: 12 }, () => clients.connect(balancer.url, { reconnection: false })));
+    await Promise.all(all.map(async (client) => {
+      const back = record(client, "message-back");
+      const done = within(new Promise((resolve) => client.on("message-back", (n) => { if (n === count - 1) resolve(); })), "the last event", 30_000);
+      for (let i = 0; i < count; i++) { // before, during and after the upgrade
+        client.emit("seq", i);
+        client.emit("message", i);
+        if (i % 10 === 0) await ask(client, "message-with-ack", i);
+      }
+      await done;
+      assert.deepEqual(back.map(([n]) => n), Array.from({ length: count }, (_, i) => i));
+      assert.deepEqual(await ask(client, "seq-report"), { seen: count, inOrder: true });
+      await upgraded(client);
+      await ask(client, "message-with-ack", -1);
+    }));
+    let taken = 0;
+    for (const gateway of cluster.gateways) {
+      const text = await (await fetch(`http://${gateway.internal}/metrics`)).text();
+      taken += Number(text.match(/^patchbay_gateway_handoffs_total{cause="upgrade",outcome="taken"} (\d+)$/m)?.[1] ?? 0);
+    }
+    assert.ok(taken > 0, "sessions moved");
+  });
 });
