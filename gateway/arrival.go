@@ -60,7 +60,10 @@ func (a *arrival) tell(kind noteKind) {
 }
 
 // expire implements expirer: the owner does not answer.
-func (a *arrival) expire(time.Duration) { a.answer(probeUnknown) }
+func (a *arrival) expire(time.Duration) {
+	a.tell(noteProbeEnd)
+	a.answer(probeUnknown)
+}
 
 // answered takes the owner's answer, or the backplane's word that there is none.
 func (a *arrival) answered(n *note, none bool) {

@@ -62,7 +62,11 @@ func TestUpgradeElsewhere(t *testing.T) {
 				t.Errorf("%+v", reply)
 			}
 			eventually(t, "code 1", func() bool { return strings.Contains(p.Get().body, `"code":1`) })
-			// And on to a third node, by recovery.
+			// And on to a third node, by recovery, with nothing missed; then with something.
+			c.net.Close()
+			c.back(nodes[2])
+			c.net.Close()
+			c.back(nodes[0])
 			stop = s.run(t, 500*time.Microsecond)
 			c.net.Close()
 			c.back(nodes[2])
@@ -123,5 +127,69 @@ func TestProbesElsewhere(t *testing.T) {
 	dead.Raw([]byte(handshake("EIO=4&transport=websocket&sid=" + text)))
 	if got := dead.response(); got.status != 400 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// An idle socket with an offset goes by recovery, upgrade and recovery: its offset holds good everywhere.
+func TestOffsetGoesAlong(t *testing.T) {
+	nodes := cluster(t, 3)
+	app := nodes[0].app
+	app.answersMoved.Store(true)
+	app.onConnect(accept("a", "b"))
+	c := &reader{wsClient: nodes[0].ws()}
+	c.Send("40")
+	for !c.read() {
+	}
+	next(t, app.opens)
+	s := &stream{app: app, socket: c.id}
+	s.next()
+	c.readTo(1)
+	c.net.Close()
+	app.expectLeave(c.id, reasonTransportClose)
+	// Back by polling on another node, upgraded on the third, and back on the first.
+	p := nodes[1].poll()
+	p.Send(fmt.Sprintf(`40{"pid":%q,"offset":%q}`, c.pid, c.offset))
+	if got := p.Expect(`40{"sid":"*","pid":"*"}`); got[0] != c.id {
+		t.Fatalf("a new socket %s", got[0])
+	}
+	c.wsClient = nodes[2].dial("EIO=4&transport=websocket&sid=" + p.sid)
+	c.Send("2probe")
+	c.Expect("3probe")
+	c.Send("5")
+	c.Alive(app)
+	c.net.Close()
+	app.expectLeave(c.id, reasonTransportClose)
+	c.back(nodes[0])
+	s.next()
+	c.readTo(2)
+}
+
+// A half-assembled packet moves along, and a session with sockets in two namespaces.
+func TestPartsMove(t *testing.T) {
+	nodes := cluster(t, 2)
+	app := nodes[0].app
+	app.answersMoved.Store(true)
+	p := nodes[0].poll()
+	p.joinPID()
+	next(t, app.opens)
+	p.Send("40/chat,")
+	p.Expect(`40/chat,{"sid":"*","pid":"*"}`)
+	next(t, app.opens)
+	p.Send(`452-["file",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, "bb25l")
+	c := nodes[1].dial("EIO=4&transport=websocket&sid=" + p.sid)
+	c.Send("2probe")
+	c.Expect("3probe")
+	c.Send("5")
+	c.SendBinary("two")
+	c.Send(`42/chat,["after"]`)
+	app.expectEvent(`["file",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, "one", "two")
+	app.expectEvent(`["after"]`)
+	app.emitAll("/chat", `["all"]`)
+	c.Expect(`42/chat,["all","*"]`)
+	c.net.Close()
+	for range 2 {
+		if l := next(t, app.leaves); l.reason != reasonTransportClose {
+			t.Errorf("%+v", l)
+		}
 	}
 }

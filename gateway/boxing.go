@@ -85,7 +85,10 @@ func (s *session) pack() *parcel {
 	l.wheel.stop(&s.timer)
 	p := &parcel{Session: box}
 	for _, k := range s.sockets {
-		b := boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth, Missed: k.recent()}
+		b := boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth}
+		if b.Missed, b.Trimmed = k.recent(); !b.Trimmed && k.arrears != nil {
+			b.Anchor = k.arrears.anchor
+		}
 		if k.acks != nil {
 			b.Acks, b.NextAck = k.acks.replies, k.acks.next
 		}
@@ -94,25 +97,33 @@ func (s *session) pack() *parcel {
 	return p
 }
 
-// recent are the last events that the socket was sent, oldest first.
-func (k *socket) recent() []*sealed {
+// recent are the last events that the socket was sent, oldest first, and whether there were more.
+func (k *socket) recent() (all []*sealed, trimmed bool) {
 	h := &k.nsp.loop.history
 	var found []past
 	size := 0
-	for i := len(h.entries) - 1; i >= 0 && len(found) < maxPastEvents && size < maxPastBytes; i-- {
+	for i := len(h.entries) - 1; i >= 0 && h.first+uint64(i) >= k.since; i-- {
+		if len(found) >= maxPastEvents || size >= maxPastBytes {
+			trimmed = true
+			break
+		}
 		if e := h.entries[i]; e.b.reaches(k, h.first+uint64(i)) {
 			found, size = append(found, e), size+e.size
 		}
 	}
 	backlog := k.backlog()
-	for i := len(backlog) - 1; i >= 0 && len(found) < maxPastEvents && size < maxPastBytes; i-- {
+	for i := len(backlog) - 1; i >= 0; i-- {
+		if len(found) >= maxPastEvents || size >= maxPastBytes {
+			trimmed = true
+			break
+		}
 		found, size = append(found, backlog[i]), size+backlog[i].size
 	}
-	all := make([]*sealed, len(found))
+	all = make([]*sealed, len(found))
 	for i, e := range found {
 		all[len(found)-1-i] = e.b.seal()
 	}
-	return all
+	return all, trimmed || k.since < h.first || k.arrears != nil && k.arrears.trimmed
 }
 
 // unpack makes the session what it was.
@@ -161,7 +172,7 @@ func (s *session) unpackSocket(box *boxed, t *taking) (*socket, error) {
 		owed.keep(e.open().past(k.nsp.name, l.now), gw.options.Limits.QueueBytes)
 	}
 	owed.at = l.now
-	owed.trimmed = len(box.Missed) >= maxPastEvents
+	owed.anchor, owed.trimmed = box.Anchor, box.Trimmed
 	t.own(k, at)
 	if box.NextAck > 0 {
 		k.acks = &owedAcks{next: box.NextAck, replies: box.Acks}

@@ -47,6 +47,9 @@ func (k *socket) drop(reason string) {
 // leaveSession ends what the socket shares with a session, and tells routers and worker. Its rooms stay.
 func (k *socket) leaveSession(reason string) {
 	s, gw := k.session, k.nsp.loop.gw
+	if k.homing != nil && k.homing.moved {
+		k.arrived(false) // its worker is there: what waits comes before the end
+	}
 	s.withdraw(k)
 	k.session = nil
 	k.dropAcks()

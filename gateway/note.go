@@ -98,6 +98,8 @@ type boxed struct {
 	Data    []byte            `json:"data,omitempty"`
 	Auth    []byte            `json:"auth,omitempty"`
 	Missed  []*sealed         `json:"missed,omitempty"` // after the client's offset; of a session's, what it was sent last
+	Anchor  string            `json:"anchor,omitempty"` // the event before Missed
+	Trimmed bool              `json:"trimmed,omitzero"` // something is missing before Missed
 	Acks    map[uint64]string `json:"acks,omitempty"`   // owed: reply subjects
 	NextAck uint64            `json:"nextAck,omitzero"`
 }
