@@ -180,7 +180,7 @@ func (in *intake) home(name string) uint64 {
 	if l := in.gw.loopOf(name); l != nil {
 		set = 1 << l.index
 	}
-	if _, _, ok := backplane.SplitSocketID(name); ok {
+	if _, _, ok := backplane.SplitSocketID(name); ok && in.gw.routes.used.Load() {
 		set |= in.gw.interest.Shards(in.gw.conn.SocketAll(name)) // it is on its way to there, or from there
 	}
 	return set

@@ -20,6 +20,7 @@ type routes struct {
 	count   atomic.Int64  // of places: most sockets need no look at all
 	numbers atomic.Uint64 // of notes in parts, and of grants
 	tokens  sync.Map      // token of a handoff away from here → *loop
+	used    atomic.Bool   // something has moved from or to here, ever
 }
 
 // whereabouts is where a socket lives: on a loop of this node, or on another node.
@@ -136,6 +137,7 @@ func (gw *Gateway) native(id string) bool {
 
 // claimSocket has a loop hear what is addressed to a socket, wherever that lives.
 func (gw *Gateway) claimSocket(id string, l *loop) error {
+	gw.routes.used.Store(true)
 	subject := gw.conn.SocketAll(id)
 	if node, _, _ := backplane.SplitSocketID(id); node == gw.options.ID {
 		gw.interest.Hold(subject, l.index)
