@@ -20,6 +20,7 @@ type leaving struct {
 	ids      []string             // of the sockets that have gone
 	offset   string               // of a socket: what its client has had
 	cause    string               // for metrics
+	begun    time.Duration        // when it froze
 	timer    timer
 }
 
@@ -147,7 +148,25 @@ func (o *leaving) do(actions []handoff.Action) {
 }
 
 // expire implements expirer.
-func (o *leaving) expire(now time.Duration) { o.do(o.Tick(now)) }
+func (o *leaving) expire(now time.Duration) {
+	if o.Phase() > handoff.Given && now-o.begun > o.loop.longest() {
+		o.do(o.TakerLost(now, o.Taker()))
+		return
+	}
+	o.do(o.Tick(now))
+}
+
+// longest is how long a machine waits for the other side, once that owns the unit or may own it, if it neither answers nor is
+// declared lost: a node that stops as it should is not.
+func (l *loop) longest() time.Duration { return 2 * l.gw.options.Handoff.Horizon() }
+
+// stop ends the handoff because this node stops. The taker, which would wait for us, is told.
+func (o *leaving) stop() {
+	token, taker := o.token, o.Taker()
+	o.do(o.TakerLost(o.loop.now, taker)) // what is frozen ends with the rest
+	refuse := refusal{Step: handoff.StepConfirm, Reason: handoff.Gone}
+	o.loop.gw.tell(taker, &note{Kind: noteRefused, Token: token, Refuse: refuse})
+}
 
 // freeze stops the unit, and packs it.
 func (o *leaving) freeze(token string) {
@@ -158,7 +177,7 @@ func (o *leaving) freeze(token string) {
 		o.do(o.End(l.now))
 		return
 	}
-	o.token = token
+	o.token, o.begun = token, l.now
 	l.leavings[token] = o
 	l.gw.routes.tokens.Store(token, l)
 	o.claims = make(map[string]*audience, len(o.sockets))

@@ -212,10 +212,16 @@ type stopLoop struct{ reason string }
 func (t stopLoop) run(l *loop) {
 	l.over = true
 	for _, o := range l.leavings {
-		o.do(o.TakerLost(l.now, o.Taker())) // what is frozen ends with the rest
+		o.stop()
+	}
+	for _, taking := range l.takings {
+		taking.do(taking.Abandon(l.now))
 	}
 	for _, s := range l.sessions {
 		s.close(t.reason, closeServer)
+	}
+	for id := range l.sockets { // detached: nobody can come back to them here
+		l.gw.unroute(id, l)
 	}
 }
 

@@ -323,3 +323,51 @@ func TestTakerDies(t *testing.T) {
 		t.Errorf("had %d", c.had)
 	}
 }
+
+// A node that stops takes its word back for the sockets that have come to it, detached ones too.
+func TestStopEndsTombstones(t *testing.T) {
+	nodes := cluster(t, 2)
+	app := nodes[0].app
+	c := &reader{wsClient: nodes[0].ws()}
+	c.Send("40")
+	for !c.read() {
+	}
+	c.net.Close()
+	app.expectLeave(c.id, reasonTransportClose)
+	c.back(nodes[1])
+	c.net.Close()
+	app.expectLeave(c.id, reasonTransportClose)
+	if _, ok := nodes[0].gw.routes.place(c.id); !ok {
+		t.Fatal("no tombstone")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := nodes[1].gw.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "no tombstone", func() bool {
+		_, ok := nodes[0].gw.routes.place(c.id)
+		return !ok
+	})
+}
+
+// The former owner stops as it should, in the middle of forwarding: the new one does not wait for it.
+func TestOwnerStops(t *testing.T) {
+	nodes := cluster(t, 2, func(o *Options) { o.Handoff.Linger = time.Minute })
+	app := nodes[0].app
+	c := &reader{wsClient: nodes[0].ws()}
+	c.Send("40")
+	for !c.read() {
+	}
+	s := &stream{app: app, socket: c.id, last: 0}
+	c.net.Close()
+	app.expectLeave(c.id, reasonTransportClose)
+	c.back(nodes[1])
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := nodes[0].gw.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.next()
+	c.readTo(1)
+}

@@ -28,6 +28,7 @@ type taking struct {
 	sockets  []*socket            // once adopted
 	hops     int
 	late     []own // joins and leaves that wait for Finish
+	begun    time.Duration
 	timer    timer
 	done     bool
 }
@@ -53,7 +54,7 @@ type audience struct {
 func (l *loop) take(e errand, cause, owner string, hops int) *taking {
 	t := &taking{
 		Taker: handoff.NewTaker[*offer, *parcel](l.gw.options.Handoff, l.newToken(), broadcastSize),
-		loop:  l, whose: e, cause: cause, owner: owner, hops: hops, claims: map[string]*audience{},
+		loop:  l, whose: e, cause: cause, owner: owner, hops: hops, begun: l.now, claims: map[string]*audience{},
 	}
 	l.takings[t.Token()] = t
 	t.do(t.Start(l.now))
@@ -126,6 +127,10 @@ func (t *taking) expire(now time.Duration) {
 			t.do(actions)
 			return
 		}
+	}
+	if p := t.Phase(); (p == handoff.Confirming || p == handoff.Settling) && now-t.begun > t.loop.longest() {
+		t.do(t.OwnerLost(now))
+		return
 	}
 	t.do(t.Tick(now))
 }
