@@ -100,6 +100,10 @@ func (s Subjects) SocketControl(id string) string { return s.socket(id) + ".cont
 // subject of the event with that ack id. It survives a move of the socket.
 func (s Subjects) SocketAck(id string, ackID string) string { return s.socket(id) + ".ack." + ackID }
 
+// SocketTake is where a gateway asks for a socket, to bring it to itself. The gateway that has it answers, and
+// its birth node if it is nowhere.
+func (s Subjects) SocketTake(id string) string { return s.socket(id) + ".take" }
+
 // SocketAll matches everything addressed to one socket.
 func (s Subjects) SocketAll(id string) string { return s.socket(id) + ".>" }
 
@@ -112,7 +116,7 @@ func (s Subjects) socket(id string) string {
 }
 
 // ParseSocket takes apart a subject that SocketsOf matches: the socket's id, the
-// verb (emit, control, ack) and, for ack, the ack id.
+// verb (emit, control, ack, take) and, for ack, the ack id.
 func (s Subjects) ParseSocket(subject string) (id, verb, arg string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, s.prefix+"socket.")
 	if !ok {
@@ -126,7 +130,7 @@ func (s Subjects) ParseSocket(subject string) (id, verb, arg string, ok bool) {
 
 // Node is a subject of one gateway: `<prefix>gateway.<node>.<verb>[.<arg>]`.
 // Verbs: connected (the answer to a CONNECT, arg the socket id), emit (to this node's sockets alone),
-// snapshot (of its membership).
+// snapshot (of its membership), handoff (what moves between two gateways).
 func (s Subjects) Node(node, verb, arg string) string {
 	subject := s.prefix + "gateway." + node + "." + verb
 	if arg != "" {

@@ -6,6 +6,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"patchbay/backplane"
+	"patchbay/gateway/handoff"
 	"patchbay/protocol/socketio"
 )
 
@@ -25,9 +26,21 @@ type broadcast struct {
 	emit   backplane.Emit
 	reply  string    // where the client's acknowledgement goes, of an emit to one socket
 	wire   []*packet // of a socket's, encoded by its loop
+	mark   handoff.Mark
+	own
 }
 
 func (b *broadcast) run(l *loop) {
+	l.observe(b)
+	b.dispatch(l)
+}
+
+// dispatch delivers to the loop's share of the recipients.
+func (b *broadcast) dispatch(l *loop) {
+	if b.control != nil || b.answered != nil {
+		b.toOwn(l)
+		return
+	}
 	if b.target.socket {
 		b.toSocket(l)
 		return
@@ -143,7 +156,7 @@ func (b *broadcast) toSocket(l *loop) {
 	}
 	// Each loop encodes for itself: the namespace may be known to the socket's loop alone.
 	named := &broadcast{
-		id: b.id, target: target{nsp: nsp, room: b.target.room}, emit: b.emit, wire: encodeEvent(nsp, b.emit.Payload, b.id),
+		id: b.id, mark: b.mark, target: target{nsp: nsp, room: b.target.room}, emit: b.emit, wire: encodeEvent(nsp, b.emit.Payload, b.id),
 	}
 	l.history.add(named, named.wire, l.now)
 	if len(b.emit.Rooms) > 0 || len(b.emit.Except) > 0 {
@@ -158,6 +171,9 @@ func (b *broadcast) toSocket(l *loop) {
 
 // ask delivers an emit that wants an acknowledgement.
 func (b *broadcast) ask(k *socket, l *loop) {
+	if k != nil && k.moving() {
+		return // its machine has it
+	}
 	if k == nil || !k.here() {
 		// Other loops and nodes hear this too, if they have members of a room of that name: it is not
 		// theirs to say that the socket is not there.
@@ -166,18 +182,34 @@ func (b *broadcast) ask(k *socket, l *loop) {
 		}
 		return
 	}
+	b.put(k, l)
+}
+
+// put delivers an emit that wants an acknowledgement to its socket.
+func (b *broadcast) put(k *socket, l *loop) {
+	if !k.here() {
+		l.gw.noAck(b.reply, ackNoSocket)
+		return
+	}
 	id, ok := k.owe(b.reply)
 	if !ok {
 		l.gw.noAck(b.reply, ackTooMany)
 		return
 	}
-	k.deliver(encodePacket(socketio.Packet{
+	k.transmit(encodePacket(socketio.Packet{
 		Type: socketio.Event, Namespace: k.nsp.name, HasAck: true, AckID: id,
 	}, b.emit.Payload), false)
 }
 
-// deliver sends the packets of one event. Volatile ones are dropped if they would have to wait.
+// deliver sends the packets of one event, unless the socket gets its events from a handoff now.
 func (k *socket) deliver(wire []*packet, volatile bool) {
+	if !k.moving() {
+		k.transmit(wire, volatile)
+	}
+}
+
+// transmit sends the packets of one event. Volatile ones are dropped if they would have to wait.
+func (k *socket) transmit(wire []*packet, volatile bool) {
 	s := k.session
 	if k.detached != nil || s == nil {
 		return // it is in the history

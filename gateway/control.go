@@ -32,6 +32,9 @@ func (t *control) run(l *loop) {
 		t.answer(l.gw, &backplane.ControlReply{Error: backplane.NoSocket, Seen: l.gw.feed.seen()})
 		return
 	}
+	if k.taking().putOff(t) {
+		return
+	}
 	var err error
 	transport := k.session.transport() // afterwards it may have none
 	switch t.request.Op {

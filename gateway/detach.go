@@ -47,6 +47,9 @@ func (k *socket) drop(reason string) {
 // leaveSession ends what the socket shares with a session, and tells routers and worker. Its rooms stay.
 func (k *socket) leaveSession(reason string) {
 	s, gw := k.session, k.nsp.loop.gw
+	if k.homing != nil && k.homing.moved {
+		k.arrived(false) // its worker is there: what waits comes before the end
+	}
 	s.withdraw(k)
 	k.session = nil
 	k.dropAcks()
@@ -62,13 +65,17 @@ func (k *socket) leaveSession(reason string) {
 func (k *socket) forget(outcome string) {
 	l := k.nsp.loop
 	k.detached = nil
-	k.arrears = nil
+	if k.frozen() {
+		o := k.arrears.leaving
+		o.do(o.End(l.now))
+	}
 	l.gone.count--
 	l.gw.metrics.detached.Dec()
 	if outcome != "" {
 		l.gw.metrics.recoveries.WithLabelValues(outcome).Inc()
 	}
 	k.leaveLoop()
+	k.arrears = nil
 }
 
 // lapse ends a detached socket whose time or place is over. If it is just coming back, its client is sent away to

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 
+	"patchbay/gateway/handoff"
 	"patchbay/protocol/socketio"
 )
 
@@ -32,12 +33,22 @@ type fetching struct {
 func (s *session) fetch(id string, p socketio.Packet, offset string) bool {
 	l := s.loop
 	owner := l.gw.loopOf(id)
-	if owner == nil || owner == l {
+	if owner == l {
 		l.gw.metrics.recoveries.WithLabelValues("unknown").Inc()
+		return false
+	}
+	if len(l.takings) >= maxTakings {
+		l.gw.metrics.recoveries.WithLabelValues("failed").Inc()
 		return false
 	}
 	k := s.newSocket(p)
 	f := &fetching{id: id, offset: offset, place: k}
+	s.schedule()
+	if owner == nil {
+		at, _ := l.gw.routes.place(id)
+		l.take(f, "recovery", at.node, 0)
+		return true
+	}
 	if !owner.post(&look{from: l, fetch: f, nsp: p.Namespace}) {
 		k.ask(k.joining)
 	}
@@ -61,6 +72,9 @@ func (f *fetching) release(l *loop) {
 	f.subjects = nil
 }
 
+// maxTakings is how many handoffs to one loop may run; a client beyond them starts anew.
+const maxTakings = 4096
+
 // look asks a loop for a detached socket's rooms.
 type look struct {
 	from  *loop
@@ -71,10 +85,11 @@ type look struct {
 func (t *look) run(l *loop) {
 	answer := &looked{fetch: t.fetch, owner: l}
 	if k := l.sockets[t.fetch.id]; k != nil && k.nsp.name == t.nsp && k.joining == nil {
+		answer.moving = k.moving()
 		if k.session != nil { // we have not noticed that its connection is gone
 			k.session.close(reasonTransportClose, closeBroken)
 		}
-		if k.detached != nil {
+		if k.detached != nil && !answer.moving {
 			answer.found = true
 			answer.subjects = append(answer.subjects, k.nsp.subject)
 			for i := range k.rooms {
@@ -90,11 +105,16 @@ type looked struct {
 	fetch    *fetching
 	owner    *loop
 	found    bool
+	moving   bool // from or to another node: then it moves as if this loop were one
 	subjects []string
 }
 
 func (t *looked) run(l *loop) {
 	f := t.fetch
+	if t.moving && f.place.joining != nil {
+		l.take(f, "recovery", l.gw.options.ID, 0)
+		return
+	}
 	if !t.found {
 		f.abandon(l, "unknown")
 		return
@@ -140,7 +160,7 @@ type give struct {
 
 func (t *give) run(l *loop) {
 	answer := &given{fetch: t.fetch}
-	if k := l.sockets[t.fetch.id]; k != nil && k.detached != nil && k.joining == nil {
+	if k := l.sockets[t.fetch.id]; k != nil && k.detached != nil && k.joining == nil && !k.moving() {
 		answer.state, answer.outcome = k.pack(t.fetch.offset)
 		k.forget("")
 	}
@@ -202,7 +222,7 @@ func (t *given) run(l *loop) {
 		return
 	}
 	f.place.remove("")
-	k.owed().from = replayPoint{position: f.position}
+	k.owed().from, k.owed().anchor = replayPoint{position: f.position}, f.offset
 	s.rejoin(k)
 }
 
@@ -224,6 +244,12 @@ func (p *packed) adopt(l *loop, nsp string, position uint64) (*socket, error) {
 		k.nsp.exit()
 		return nil, err
 	}
+	k.arrears.size = sizeOf(p.backlog)
+	if k.foreign() {
+		if err := l.gw.claimSocket(k.id, l); err != nil {
+			return nil, err
+		}
+	}
 	l.sockets[k.id] = k
 	k.detached = &detached{until: l.now + l.history.window}
 	l.gone.add(k)
@@ -237,4 +263,49 @@ func (p *packed) adopt(l *loop, nsp string, position uint64) (*socket, error) {
 	}
 	l.gone.schedule(l)
 	return k, nil
+}
+
+func sizeOf(entries []past) (size int) {
+	for i := range entries {
+		size += entries[i].size
+	}
+	return size
+}
+
+// wanted implements errand.
+func (f *fetching) wanted() wanted {
+	return wanted{Socket: f.id, Namespace: f.place.nsp.name, Offset: f.offset}
+}
+
+// alive implements errand.
+func (f *fetching) alive() bool { return f.place.session != nil && f.place.joining != nil }
+
+// failed implements errand.
+func (f *fetching) failed(l *loop, _ handoff.Failure) { f.abandon(l, "unknown") }
+
+// adopt implements errand: the socket is detached here until its worker has taken it back.
+func (f *fetching) adopt(t *taking, p *parcel) []*socket {
+	l := t.loop
+	if len(p.Sockets) != 1 || p.Sockets[0].ID != f.id {
+		return nil
+	}
+	box, at, nsp := &p.Sockets[0], l.history.next(), f.place.nsp.name
+	packed := &packed{socket: &socket{id: f.id, worker: box.Worker, data: box.Data, auth: box.Auth}, rooms: box.Rooms}
+	for _, e := range box.Missed {
+		packed.backlog = append(packed.backlog, e.open().past(nsp, l.now))
+	}
+	l.gw.routes.setPlace(f.id, whereabouts{loop: l})
+	k, err := packed.adopt(l, nsp, at)
+	if err != nil {
+		l.gw.unroute(f.id, l)
+		return nil
+	}
+	t.own(k, at)
+	k.arrears.anchor = f.offset
+	if f.alive() { // else it may come back once more
+		s := f.place.session
+		f.place.remove("")
+		s.rejoin(k)
+	}
+	return []*socket{k}
 }

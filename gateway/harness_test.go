@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,7 +150,9 @@ type app struct {
 	leaves   chan leave
 	opens    chan string         // sockets that gateways say are open; those beyond its room are dropped
 	replies  chan *backplane.Msg // on the app's inbox subject
-	reply    string
+
+	answersMoved atomic.Bool // as workers do
+	reply        string
 }
 
 // appEvent is a client's event as a worker gets it.
@@ -250,6 +253,11 @@ func (a *app) handle(m *backplane.Msg) {
 		}
 	case ok && verb == "disconnect":
 		put(a, a.leaves, leave{socket, string(m.Data)})
+	case ok && verb == "left":
+	case ok && verb == "moved":
+		if a.answersMoved.Load() {
+			a.publish(&backplane.Msg{Subject: m.Reply})
+		}
 	default:
 		put(a, a.replies, m)
 	}

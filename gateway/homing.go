@@ -25,6 +25,7 @@ const reasonNoWorker = "no worker"
 type homing struct {
 	joining
 	waiting []waitingEvent
+	moved   bool // its worker is there, but may not have had all from the former node
 	size    int
 }
 
@@ -39,7 +40,9 @@ type workerLost struct{ worker string }
 
 func (t workerLost) run(l *loop) {
 	for _, k := range l.sockets {
-		if k.worker == t.worker && k.here() && k.homing == nil {
+		if k.worker == t.worker && k.here() && k.homing != nil && k.homing.moved {
+			k.arrived(true)
+		} else if k.worker == t.worker && k.here() && k.homing == nil && !k.frozen() {
 			k.seekHome()
 		}
 	}
@@ -58,6 +61,7 @@ func (k *socket) seekHome() {
 func (k *socket) settle(t *connected) {
 	h, s, gw := k.homing, k.session, k.nsp.loop.gw
 	switch {
+	case h.moved: // not what was asked
 	case t.none || t.answer.Error != nil && retriable(t.answer.Error):
 		h.retry = s.loop.now + joinRetry
 		s.schedule()
@@ -105,6 +109,9 @@ func (k *socket) hold(reply string, p backplane.Payload) {
 func (k *socket) search(now time.Duration) {
 	h := k.homing
 	switch {
+	case h.moved && now >= h.giveUp:
+		k.arrived(false)
+	case h.moved:
 	case now >= h.giveUp:
 		k.session.close(reasonNoWorker, closeServer)
 	case h.retry != 0 && now >= h.retry:

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"patchbay/backplane"
+	"patchbay/gateway/handoff"
 	"patchbay/protocol/socketio"
 )
 
@@ -20,6 +21,7 @@ type intake struct {
 	seal  *sealer
 	seen  recent    // ids of emits that come on several subjects
 	ids   uint64    // given to emits that have none
+	parts parts     // notes of handoffs that are not whole yet
 	cuts  chan *cut // sockets that change their loop
 	done  chan struct{}
 }
@@ -72,8 +74,14 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 		in.emit(m, target{whole: true}, in.gw.allLoops())
 	case verbPoll:
 		in.pollFor(m)
+	case verbHandoff:
+		in.handoff(m, arg)
 	case verbPolled:
 		in.polled(m, arg)
+	case verbMoved:
+		if l := in.gw.loopOf(arg); l != nil {
+			l.post(&movedAnswer{id: arg, gone: backplane.NoResponders(m) || len(m.Header[backplane.HeaderError]) > 0})
+		}
 	case "claimed":
 		if l := in.gw.loopOf(arg); l != nil {
 			l.post(&proceed{id: arg})
@@ -97,6 +105,10 @@ func (in *intake) lost(m *backplane.Msg) {
 	}
 	if lost.Node != "" {
 		in.gw.relays.lost(lost.Node)
+		in.gw.routes.nodeLost(lost.Node)
+		for _, l := range in.gw.loops {
+			l.post(nodeLost{node: lost.Node})
+		}
 	}
 	if lost.Worker != "" {
 		for _, l := range in.gw.loops {
@@ -124,19 +136,24 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 	l := in.gw.loopOf(id)
 	switch verb {
 	case "emit":
-		if node, _, _ := backplane.SplitSocketID(id); l == nil && m.Reply != "" && node == in.gw.options.ID {
+		if l == nil && m.Reply != "" && in.gw.native(id) {
 			in.gw.noAck(m.Reply, ackNoSocket) // of a start with more loops
 			return
 		}
 		// Others may be in a room of that name.
 		in.emit(m, target{room: id, socket: true}, in.home(id)|in.gw.interest.Shards(m.Subject))
+	case verbTake:
+		in.handoff(m, "")
 	case "control":
 		c := &control{id: id, reply: m.Reply}
 		if err := json.Unmarshal(m.Data, &c.request); err != nil {
 			in.bad(m, "control: "+err.Error())
 			return
 		}
-		if l == nil || !l.post(c) {
+		if in.toOwn(id, m.Reply, own{control: c}, backplane.Payload{}) {
+			return
+		}
+		if in.gw.native(id) { // else another node answers
 			c.answer(in.gw, &backplane.ControlReply{Error: backplane.NoSocket})
 		}
 	case "ack":
@@ -151,9 +168,7 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 			in.bad(m, "ack: "+err.Error())
 			return
 		}
-		if l != nil {
-			l.post(&answered{id: id, ackID: arg, payload: payload})
-		}
+		in.toOwn(id, "", own{answered: &answered{id: id, ackID: arg, payload: payload}}, payload)
 	default:
 		in.bad(m, "unknown verb")
 	}
@@ -161,10 +176,14 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 
 // home is the loop of a socket of this node, as a set; empty for other names.
 func (in *intake) home(name string) uint64 {
+	var set uint64
 	if l := in.gw.loopOf(name); l != nil {
-		return 1 << l.index
+		set = 1 << l.index
 	}
-	return 0
+	if _, _, ok := backplane.SplitSocketID(name); ok && in.gw.routes.used.Load() {
+		set |= in.gw.interest.Shards(in.gw.conn.SocketAll(name)) // it is on its way to there, or from there
+	}
+	return set
 }
 
 // emit decodes and checks an emit once, and posts it to the loops that have recipients.
@@ -180,7 +199,8 @@ func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
 		}
 		return
 	}
-	if e.ID != "" && len(e.Rooms) > 1 && in.seen.add(e.ID) {
+	// Two subscriptions may bring one to a socket: its own, where it lives, and that of a room of its name.
+	if e.ID != "" && (len(e.Rooms) > 1 || to.socket) && in.seen.add(e.ID) {
 		in.gw.metrics.duplicates.Inc()
 		return
 	}
@@ -193,6 +213,7 @@ func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
 	}
 	in.gw.metrics.emits.Inc()
 	b := &broadcast{target: to, emit: e, reply: m.Reply}
+	b.mark, _ = handoff.ParseMark(e.ID)
 	if in.gw.recovery > 0 && !e.Volatile && m.Reply == "" {
 		b.id = in.offset(e.ID)
 	}

@@ -5,6 +5,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"patchbay/gateway/handoff"
 )
 
 // bufferSize is a loop's scratch buffer: one read takes at most this, and one write
@@ -31,6 +33,7 @@ type loop struct {
 	clock
 	owned
 	recall
+	moves
 	over bool          // set by the task that ends the loop
 	done chan struct{} // closed when the goroutine returns
 }
@@ -47,6 +50,15 @@ type recall struct {
 	history  history
 	gone     departed               // detached sockets
 	expected map[string]expectation // sockets that come from another loop
+}
+
+// moves are what a loop takes from other nodes and gives to them.
+type moves struct {
+	seen     *handoff.Seen       // of all that was dispatched here
+	turned   time.Duration       // when seen forgot
+	takings  map[string]*taking  // by token
+	arrivals map[string]*arrival // WebSockets whose sessions are asked about; by token
+	leavings map[string]*leaving // by token
 }
 
 // owned finds what a loop owns.
@@ -78,6 +90,7 @@ func newLoop(gw *Gateway, index int) (*loop, error) {
 		seal:  newSealer(gw.secret),
 		done:  make(chan struct{}),
 		clock: clock{wheel: newWheel(), start: gw.started},
+		moves: moves{seen: handoff.NewSeen(0), takings: map[string]*taking{}, arrivals: map[string]*arrival{}, leavings: map[string]*leaving{}},
 		recall: recall{
 			expected: map[string]expectation{},
 			history:  history{window: gw.recovery, limit: gw.options.Limits.HistoryBytes / gw.options.Loops},
@@ -198,8 +211,17 @@ type stopLoop struct{ reason string }
 
 func (t stopLoop) run(l *loop) {
 	l.over = true
+	for _, o := range l.leavings {
+		o.stop()
+	}
+	for _, taking := range l.takings {
+		taking.do(taking.Abandon(l.now))
+	}
 	for _, s := range l.sessions {
 		s.close(t.reason, closeServer)
+	}
+	for id := range l.sockets { // detached: nobody can come back to them here
+		l.gw.unroute(id, l)
 	}
 }
 
@@ -209,6 +231,9 @@ func (l *loop) finish() {
 		if c, ok := t.(canceller); ok {
 			c.cancel()
 		}
+	}
+	for _, a := range l.arrivals {
+		a.drop()
 	}
 	for _, s := range l.sessions {
 		s.forget()

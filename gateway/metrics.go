@@ -11,7 +11,8 @@ type metrics struct {
 	clientMetrics
 	messageMetrics
 	socketMetrics
-	relays *prometheus.HistogramVec
+	relays   *prometheus.HistogramVec
+	handoffs *prometheus.CounterVec
 }
 
 // clientMetrics count connections, sessions and what clients do wrong.
@@ -52,6 +53,7 @@ func newMetrics(gw *Gateway) (*metrics, error) {
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .05, .25, 1, 5, 30},
 	}, []string{"outcome"})
 	r.add(m.relays)
+	m.handoffs = r.vector("handoffs_total", "Sessions and sockets taken from another node, by cause and outcome.", "cause", "outcome")
 	r.measured("connections", "TCP connections open now.", func() float64 { return float64(gw.listener.open.Load()) })
 	r.measured("subscriptions", "Room and namespace subjects subscribed, lingering ones included.", func() float64 { return float64(gw.interest.Len()) })
 	return m, r.failed
@@ -113,8 +115,8 @@ func (r *registrar) gauge(name, help string) prometheus.Gauge {
 	return g
 }
 
-func (r *registrar) vector(name, help, label string) *prometheus.CounterVec {
-	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "patchbay", Subsystem: "gateway", Name: name, Help: help}, []string{label})
+func (r *registrar) vector(name, help string, labels ...string) *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "patchbay", Subsystem: "gateway", Name: name, Help: help}, labels)
 	r.add(v)
 	return v
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"patchbay/backplane"
+	"patchbay/gateway/handoff"
 	"patchbay/protocol/engineio"
 	"patchbay/protocol/socketio"
 )
@@ -24,6 +25,7 @@ type Options struct {
 	Engine    EngineOptions     `embed:""`
 	HTTP      HTTPOptions       `embed:""`
 	Limits    Limits            `embed:""`
+	Handoff   handoff.Options   `embed:""`
 
 	ID     string `name:"node" help:"Node id, lower-case letters and digits; random if empty."`
 	Listen string `name:"listen" default:":8080" help:"Public address to listen on."`

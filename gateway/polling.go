@@ -77,7 +77,7 @@ func (r *request) run(l *loop) {
 		}
 	case s == nil || s.state == sessionClosed:
 		r.respond(failure(engineio.UnknownSID))
-	case s.conn != nil:
+	case s.conn != nil || s.state == sessionMoving:
 		r.respond(failure(engineio.BadRequest))
 	case r.kind == requestGet:
 		s.poll(r)

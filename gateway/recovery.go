@@ -67,7 +67,7 @@ func (s *session) resume(p socketio.Packet) bool {
 
 // reclaim gives a socket of this loop back to its client.
 func (s *session) reclaim(k *socket, nsp, offset string) bool {
-	if k.nsp.name != nsp || k.joining != nil || k.session == s {
+	if k.nsp.name != nsp || k.joining != nil || k.session == s || k.frozen() {
 		return false
 	}
 	if k.session != nil { // we have not noticed that its connection is gone
@@ -90,15 +90,23 @@ func (s *session) reclaim(k *socket, nsp, offset string) bool {
 // missedSince finds the position from which a client with an offset missed something.
 func (k *socket) missedSince(offset string) (from replayPoint, ok bool) {
 	h := &k.nsp.loop.history
-	if offset == "" {
-		from.position = k.since
-	} else if position, found := h.after(offset); found {
-		from = replayPoint{position: position, backlog: len(k.backlog())}
-	} else {
-		if from.backlog, ok = k.inBacklog(offset); !ok {
-			return from, false
+	from.position = k.since
+	if k.taking() != nil {
+		from.position = h.next() // all that it missed is in the backlog
+	}
+	if offset == "" && k.arrears != nil && (k.arrears.trimmed || k.arrears.anchor != "") {
+		return from, false // it has had something
+	}
+	if offset != "" {
+		index, found := k.inBacklog(offset)
+		if !found {
+			position, found := h.after(offset)
+			if !found || k.taking() != nil {
+				return from, false
+			}
+			index, from.position = len(k.backlog()), max(position, k.since)
 		}
-		from.position = k.since
+		from.backlog = index
 	}
 	_, ok = h.since(from.position)
 	return from, ok
@@ -110,7 +118,11 @@ type replayPoint struct {
 	position uint64
 }
 
+// inBacklog finds how much of its backlog a client with an offset has.
 func (k *socket) inBacklog(offset string) (index int, ok bool) {
+	if k.arrears != nil && k.arrears.anchor == offset {
+		return 0, true
+	}
 	for i, e := range k.backlog() {
 		if e.b.id == offset {
 			return i + 1, true
@@ -133,6 +145,9 @@ func (s *session) rejoin(k *socket) {
 func (k *socket) welcomeBack() {
 	l, owed := k.nsp.loop, k.owed()
 	entries, ok := l.history.since(owed.from.position)
+	if k.taking() != nil { // all is in the backlog
+		entries, ok = nil, true
+	}
 	if !ok { // it was dropped while the worker was asked
 		k.giveBack("too late")
 		return
@@ -144,12 +159,12 @@ func (k *socket) welcomeBack() {
 	l.gone.schedule(l)
 	replayed := 0
 	for _, e := range owed.backlog[owed.from.backlog:] {
-		k.deliver(e.wire, false)
+		k.transmit(e.wire, false)
 		replayed++
 	}
 	for i := range entries {
 		if entries[i].b.reaches(k, owed.from.position+uint64(i)) {
-			k.deliver(entries[i].wire, false)
+			k.transmit(entries[i].wire, false)
 			replayed++
 		}
 	}

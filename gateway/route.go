@@ -7,52 +7,150 @@ import (
 	"patchbay/backplane"
 )
 
-// routes are the sockets that live on another loop than the one they were born on. A socket's id
-// names its birth loop; only those that moved are here. Intake writes, and reads; loops delete what ends.
+// maxTombstones bounds what a node remembers of sockets that were born here and live elsewhere. Past it one is
+// forgotten, and asked for it the node says that there is no such socket.
+const maxTombstones = 1 << 18
+
+// routes are the sockets that do not live where their ids tell: on another loop of their birth node, or on
+// another node. Loops and intake write and read, under the mutex; none of it is held for longer than a lookup.
 type routes struct {
-	moved sync.Map // socket id → *loop
-	count atomic.Int64
+	mu      sync.RWMutex
+	places  map[string]whereabouts
+	tombs   int
+	count   atomic.Int64  // of places: most sockets need no look at all
+	numbers atomic.Uint64 // of notes in parts, and of grants
+	tokens  sync.Map      // token of a handoff away from here → *loop
+	used    atomic.Bool   // something has moved from or to here, ever
 }
 
-// route notes that a socket lives on a loop from now on. On intake.
-func (gw *Gateway) route(id string, l *loop) {
-	if _, shard, _ := backplane.SplitSocketID(id); shard == l.index {
-		gw.unroute(id, nil)
-		return
-	}
-	if _, was := gw.routes.moved.Swap(id, l); !was {
-		gw.routes.count.Add(1)
-	}
+// whereabouts is where a socket lives: on a loop of this node, or on another node.
+type whereabouts struct {
+	loop *loop
+	node string
 }
 
-// unroute forgets where a socket moved to: it has ended on that loop, or is back where it was born.
-func (gw *Gateway) unroute(id string, from *loop) {
-	if gw.routes.count.Load() == 0 {
-		return
+// setPlace notes where a socket lives from now on.
+func (r *routes) setPlace(id string, p whereabouts) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.places == nil {
+		r.places = map[string]whereabouts{}
 	}
-	if from != nil {
-		if gw.routes.moved.CompareAndDelete(id, from) {
-			gw.routes.count.Add(-1)
+	if r.places[id].node != "" {
+		r.tombs--
+	}
+	if p.node != "" {
+		r.tombs++
+	}
+	r.places[id] = p
+	for other, old := range r.places {
+		if r.tombs <= maxTombstones {
+			break
 		}
+		if old.node != "" && other != id {
+			delete(r.places, other)
+			r.tombs--
+		}
+	}
+	r.count.Store(int64(len(r.places)))
+}
+
+// dropPlace forgets a place for which a condition holds.
+func (r *routes) dropPlace(id string, holds func(whereabouts) bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dropLocked(id, holds)
+}
+
+func (r *routes) dropLocked(id string, holds func(whereabouts) bool) bool {
+	p, ok := r.places[id]
+	if !ok || !holds(p) {
+		return false
+	}
+	delete(r.places, id)
+	if p.node != "" {
+		r.tombs--
+	}
+	r.count.Store(int64(len(r.places)))
+	return true
+}
+
+// nodeLost forgets the sockets that went to a node which is dead.
+func (r *routes) nodeLost(node string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := range r.places {
+		r.dropLocked(id, func(p whereabouts) bool { return p.node == node })
+	}
+}
+
+// place returns where a socket lives, if not where its id tells.
+func (r *routes) place(id string) (p whereabouts, ok bool) {
+	if r.count.Load() == 0 {
+		return whereabouts{}, false
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	p, ok = r.places[id]
+	return p, ok
+}
+
+// route notes that a socket lives on a loop of this node from now on.
+func (gw *Gateway) route(id string, l *loop) {
+	if node, shard, _ := backplane.SplitSocketID(id); node == gw.options.ID && shard == l.index {
+		gw.routes.dropPlace(id, func(whereabouts) bool { return true })
 		return
 	}
-	if _, was := gw.routes.moved.LoadAndDelete(id); was {
-		gw.routes.count.Add(-1)
+	gw.routes.setPlace(id, whereabouts{loop: l})
+}
+
+// unroute forgets a socket that has ended on a loop. Its birth node, if that is another, is told.
+func (gw *Gateway) unroute(id string, l *loop) {
+	if !gw.routes.dropPlace(id, func(p whereabouts) bool { return p.loop == l }) {
+		return
+	}
+	if node, _, _ := backplane.SplitSocketID(id); node != gw.options.ID {
+		gw.tell(node, &note{Kind: noteEnded, Unit: wanted{Socket: id}})
 	}
 }
 
 // loopOf is the loop on which a socket of this node lives, or would; nil for other nodes' sockets.
 func (gw *Gateway) loopOf(id string) *loop {
+	if p, ok := gw.routes.place(id); ok {
+		return p.loop
+	}
 	node, shard, ok := backplane.SplitSocketID(id)
 	if !ok || node != gw.options.ID || shard >= len(gw.loops) {
 		return nil
 	}
-	if gw.routes.count.Load() > 0 {
-		if l, ok := gw.routes.moved.Load(id); ok {
-			if l, ok := l.(*loop); ok {
-				return l
-			}
-		}
-	}
 	return gw.loops[shard]
+}
+
+// native reports whether this node is to answer for a socket that is nowhere: it was born here, and no other has it.
+func (gw *Gateway) native(id string) bool {
+	if _, ok := gw.routes.place(id); ok {
+		return false
+	}
+	node, _, _ := backplane.SplitSocketID(id)
+	return node == gw.options.ID
+}
+
+// claimSocket has a loop hear what is addressed to a socket, wherever that lives.
+func (gw *Gateway) claimSocket(id string, l *loop) error {
+	gw.routes.used.Store(true)
+	subject := gw.conn.SocketAll(id)
+	if node, _, _ := backplane.SplitSocketID(id); node == gw.options.ID {
+		gw.interest.Hold(subject, l.index)
+		return nil
+	}
+	return gw.interest.Claim(subject, l.index)
+}
+
+// setTomb notes that a socket which was born here is on another node. One that is here is not affected: the word
+// is older than that.
+func (r *routes) setTomb(id, node string) {
+	if p, ok := r.place(id); ok && p.loop != nil {
+		return
+	}
+	r.setPlace(id, whereabouts{node: node})
 }

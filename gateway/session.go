@@ -33,6 +33,7 @@ type sessionState uint8
 const (
 	sessionOpen    sessionState = iota
 	sessionClosing              // closed by the server; polling still fetches what is queued
+	sessionMoving               // frozen, or gone, for another node
 	sessionClosed
 )
 
@@ -149,6 +150,10 @@ func (s *session) writable() bool {
 
 // webSocketMessage takes one WebSocket message. data is valid during the call.
 func (s *session) webSocketMessage(c *conn, data []byte, binary bool) {
+	if s.conn != c && s.upgrade.arrival != nil {
+		s.probeArrival(c, data, binary)
+		return
+	}
 	if s.conn != c {
 		s.probeMessage(c, data, binary)
 		return
@@ -188,8 +193,23 @@ func (s *session) packet(p engineio.Packet) {
 func (s *session) confirm(sent time.Duration) {
 	for _, k := range s.sockets {
 		if k.arrears != nil && k.arrears.at < sent {
-			k.arrears = nil
+			k.settled()
 		}
+	}
+}
+
+// settled drops the backlog, which the client has had. Its last event stays known: the client may come back with it.
+func (k *socket) settled() {
+	a := k.arrears
+	for i := len(a.backlog) - 1; i >= 0; i-- {
+		if id := a.backlog[i].b.id; id != "" {
+			a.anchor = id
+			break
+		}
+	}
+	a.backlog, a.size, a.from.backlog = nil, 0, 0
+	if a.anchor == "" && !a.trimmed && !k.moving() {
+		k.arrears = nil
 	}
 }
 
@@ -226,6 +246,10 @@ func (s *session) connLost(c *conn, reason string) {
 		return
 	}
 	if s.upgrade != nil && s.upgrade.conn == c {
+		if a := s.upgrade.arrival; a != nil {
+			a.lost()
+			return
+		}
 		s.upgrade = nil
 		s.schedule()
 	}
@@ -233,7 +257,7 @@ func (s *session) connLost(c *conn, reason string) {
 
 // schedule arms the timer for the first of the session's deadlines.
 func (s *session) schedule() {
-	if s.state == sessionClosed {
+	if s.state >= sessionMoving {
 		s.loop.wheel.stop(&s.timer)
 		return
 	}

@@ -30,8 +30,35 @@ type socket struct {
 // arrears is what a socket that comes back is owed.
 type arrears struct {
 	from    replayPoint   // what its client has
+	anchor  string        // the event before the backlog, by which the client may ask; empty if it had none
 	backlog []past        // what it missed before it came to this loop, until its client is known to have it
-	at      time.Duration // when it came back
+	size    int           // bytes in backlog
+	trimmed bool          // something is missing before the backlog
+	at      time.Duration // when it came back, or was last given something on its way
+	taking  *taking       // while it comes from another node
+	leaving *leaving      // while another node takes it
+}
+
+// taking is the machine by which the socket came from another node, as long as there is one.
+func (k *socket) taking() *taking {
+	if k.arrears == nil {
+		return nil
+	}
+	return k.arrears.taking
+}
+
+// moving reports whether the socket gets its emits from the machine of a handoff, not from the loop.
+func (k *socket) moving() bool {
+	return k.arrears != nil && (k.arrears.taking != nil || k.arrears.leaving != nil)
+}
+
+// frozen reports whether another node is taking the socket.
+func (k *socket) frozen() bool { return k.arrears != nil && k.arrears.leaving != nil }
+
+// foreign reports whether the socket was born on another node.
+func (k *socket) foreign() bool {
+	node, _, _ := backplane.SplitSocketID(k.id)
+	return node != k.nsp.loop.gw.options.ID
 }
 
 // owed returns the socket's arrears, to be filled in.
@@ -267,6 +294,12 @@ func (k *socket) leaveLoop() {
 	l := k.nsp.loop
 	delete(l.sockets, k.id)
 	l.gw.unroute(k.id, l)
+	if t := k.taking(); t != nil {
+		t.left(k)
+	}
+	if k.foreign() {
+		l.gw.interest.Release(l.gw.conn.SocketAll(k.id), l.index, time.Now())
+	}
 	for len(k.rooms) > 0 {
 		k.leaveAt(len(k.rooms) - 1)
 	}

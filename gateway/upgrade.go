@@ -29,6 +29,8 @@ type upgradeRequest struct {
 	url     *url.URL
 	echo    bool
 	address string
+	foreign *sid   // of a session of another node
+	text    string // as it was sent
 }
 
 // routeUpgrade sends a handshake to its loop. from is the loop that we are on, or nil.
@@ -36,8 +38,11 @@ func (gw *Gateway) routeUpgrade(from *loop, up *upgradeRequest) {
 	target := from
 	if text := up.url.Query().Get("sid"); text != "" {
 		seal := gw.borrowSealer()
-		if id, ok := seal.open(text); ok && gw.owns(id) {
+		switch id, ok := seal.open(text); {
+		case ok && gw.owns(id):
 			target = gw.loops[id.loop]
+		case ok && id.node != gw.options.ID:
+			up.foreign, up.text = &id, text
 		}
 		gw.returnSealer(seal)
 	}
@@ -54,9 +59,18 @@ func (gw *Gateway) routeUpgrade(from *loop, up *upgradeRequest) {
 
 func (up *upgradeRequest) cancel() { unix.Close(up.fd) }
 
-// run answers the handshake and makes a conn of the descriptor.
+// run answers the handshake, or asks another node first.
 func (up *upgradeRequest) run(l *loop) {
-	hs := &upgradeHandshake{loop: l, url: up.url, echo: up.echo, headers: http.Header{}}
+	if up.foreign != nil && up.url.Query().Get("transport") == "websocket" && len(l.arrivals) < maxTakings {
+		l.arrive(up, *up.foreign, up.text)
+		return
+	}
+	up.finish(l, nil, nil)
+}
+
+// finish answers the handshake and makes a conn of the descriptor. verdict is another node's, if that has the session.
+func (up *upgradeRequest) finish(l *loop, verdict *uint64, a *arrival) {
+	hs := &upgradeHandshake{loop: l, url: up.url, echo: up.echo, headers: http.Header{}, verdict: verdict}
 	memory := inMemory{r: bytes.NewReader(up.head)}
 	_, err := hs.upgrader().Upgrade(&memory)
 	if _, writeErr := unix.Write(up.fd, memory.w.Bytes()); err != nil || writeErr != nil {
@@ -70,12 +84,17 @@ func (up *upgradeRequest) run(l *loop) {
 		up.abandon(l)
 		return
 	}
-	if hs.session == nil {
+	switch {
+	case verdict != nil && *verdict == probeWelcome:
+		a.open(c)
+	case verdict != nil:
+		c.shut()
+	case hs.session == nil:
 		s := l.newSession(hs.key, hs.handshake(up.address), up.echo)
 		s.conn, c.session = c, s
 		l.gw.metrics.opened.WithLabelValues("websocket").Inc()
 		s.start(hs.sid)
-	} else {
+	default:
 		hs.session.probe(c)
 	}
 	if len(up.rest) > 0 {
@@ -117,6 +136,7 @@ type upgradeHandshake struct {
 	session *session // the one to upgrade, or nil for a new one
 	key     sessionKey
 	sid     string
+	verdict *uint64 // see finish
 }
 
 func (h *upgradeHandshake) upgrader() ws.Upgrader {
@@ -141,6 +161,9 @@ func (h *upgradeHandshake) check() (ws.HandshakeHeader, error) {
 	}
 	if text := query.Get("sid"); text != "" {
 		id, ok := h.loop.seal.open(text)
+		if h.verdict != nil && *h.verdict != probeUnknown {
+			return nil, nil
+		}
 		if ok {
 			h.session = h.loop.session(id)
 		}
@@ -180,9 +203,11 @@ func encodeHandshake(headers http.Header, u *url.URL, address string) []byte {
 
 // upgrade is a WebSocket that wants to take a polling session over.
 type upgrade struct {
-	conn   *conn
-	giveUp time.Duration
-	noopAt time.Duration // when an open GET is ended; 0 before the probe
+	conn    *conn    // nil while it is on another node
+	arrival *arrival // of a session that is on another node
+	token   string   // that the other node knows it by
+	giveUp  time.Duration
+	noopAt  time.Duration // when an open GET is ended; 0 before the probe
 }
 
 // probe begins an upgrade. A session that is upgrading, or has upgraded, accepts no second one.
@@ -232,7 +257,14 @@ func (s *session) takeOver(c *conn) {
 
 // abandonUpgrade drops an upgrade that failed; polling goes on, and another may be tried.
 func (s *session) abandonUpgrade() {
-	if up := s.upgrade; up != nil {
+	up := s.upgrade
+	switch {
+	case up == nil:
+	case up.arrival != nil:
+		up.arrival.end()
+	case up.conn == nil:
+		s.upgrade = nil
+	default:
 		s.upgrade = nil
 		up.conn.session = nil
 		up.conn.shut()

@@ -25,6 +25,9 @@ func (gw *Gateway) rise() {
 type letGo struct{}
 
 func (letGo) run(l *loop) {
+	for _, o := range l.leavings {
+		o.do(o.TakerLost(l.now, o.Taker())) // what is frozen ends with the rest
+	}
 	for _, s := range l.sessions {
 		s.close(reasonTakenForDead, closeServer)
 	}

@@ -1,0 +1,233 @@
+package gateway
+
+import (
+	"encoding/json"
+	"time"
+
+	"patchbay/backplane"
+	"patchbay/gateway/handoff"
+)
+
+// What of the past a session takes along for each socket: its client may come back with an offset from there.
+const (
+	maxPastEvents = 100
+	maxPastBytes  = 256 << 10
+)
+
+// requestedSession takes a Look or Give for a session of this loop.
+func (l *loop) requestedSession(n *note, id sid) {
+	s := l.session(id)
+	step := handoff.StepLook
+	if n.Kind == noteGive {
+		step = handoff.StepGive
+	}
+	var o *leaving
+	for _, other := range l.leavings {
+		if s != nil && other.session == s {
+			o = other
+		}
+	}
+	switch {
+	case o != nil:
+	case s == nil || s.state != sessionOpen || s.upgrade == nil || s.upgrade.token != n.Unit.Probe:
+		l.gw.refuseHandoff(n, step, handoff.Gone, "")
+		return
+	case n.Kind == noteGive && !s.settledDown():
+		return // it is asked again
+	default:
+		o = &leaving{loop: l, session: s, sockets: append([]*socket(nil), s.sockets...), cause: "upgrade"}
+		var floor *handoff.Seen
+		if len(s.sockets) > 0 {
+			if t := s.sockets[0].taking(); t != nil {
+				floor = t.Had()
+			}
+		}
+		o.Owner = handoff.NewOwner[*parcel](l.gw.options.Handoff, l.seen, floor, broadcastSize)
+	}
+	if n.Kind == noteLook {
+		o.answer(n, o.Look(l.now, handoff.Look{Token: n.Token}))
+		return
+	}
+	o.answer(n, o.Give(l.now, handoff.Give{Token: n.Token}, n.From))
+}
+
+// settledDown reports whether nothing is under way for any of the sockets: a CONNECT, a new home, a handoff.
+func (s *session) settledDown() bool {
+	for _, k := range s.sockets {
+		if k.joining != nil || k.homing != nil || k.frozen() {
+			return false
+		}
+		// One that has just come here itself has heard what the others have not. All together, it is one unit again.
+		if t := k.taking(); t != s.sockets[0].taking() || t != nil && t.Phase() != handoff.Trailing {
+			return false
+		}
+	}
+	return true
+}
+
+// pack stops a session and makes a parcel of it.
+func (s *session) pack() *parcel {
+	l := s.loop
+	if s.get != nil {
+		s.reply(okText(l.gw.fixed.noop.payload()))
+	}
+	box := &boxedSession{Handshake: s.handshake, Beat: s.beat - l.now, Flags: s.flags & (flagPinged | flagJoined)}
+	if s.deadline != 0 {
+		box.Deadline = max(1, s.deadline-l.now)
+	}
+	for _, p := range s.queue {
+		box.Queue = append(box.Queue, boxedPacket{Data: p.payload(), Binary: p.binary})
+	}
+	if a := s.parts; a != nil {
+		box.Parts = &boxedParts{Packet: a.packet, Attachments: a.attachments}
+	}
+	s.upgrade, s.state = nil, sessionMoving
+	l.wheel.stop(&s.timer)
+	p := &parcel{Session: box}
+	for _, k := range s.sockets {
+		b := boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth}
+		if b.Missed, b.Trimmed = k.recent(); !b.Trimmed && k.arrears != nil {
+			b.Anchor = k.arrears.anchor
+		}
+		if k.acks != nil {
+			b.Acks, b.NextAck = k.acks.replies, k.acks.next
+		}
+		p.Sockets = append(p.Sockets, b)
+	}
+	return p
+}
+
+// recent are the last events that the socket was sent, oldest first, and whether there were more.
+func (k *socket) recent() (all []*sealed, trimmed bool) {
+	h := &k.nsp.loop.history
+	var found []past
+	size := 0
+	for i := len(h.entries) - 1; i >= 0 && h.first+uint64(i) >= k.since; i-- {
+		if len(found) >= maxPastEvents || size >= maxPastBytes {
+			trimmed = true
+			break
+		}
+		if e := h.entries[i]; e.b.reaches(k, h.first+uint64(i)) {
+			found, size = append(found, e), size+e.size
+		}
+	}
+	backlog := k.backlog()
+	for i := len(backlog) - 1; i >= 0; i-- {
+		if len(found) >= maxPastEvents || size >= maxPastBytes {
+			trimmed = true
+			break
+		}
+		found, size = append(found, backlog[i]), size+backlog[i].size
+	}
+	all = make([]*sealed, len(found))
+	for i, e := range found {
+		all[len(found)-1-i] = e.b.seal()
+	}
+	return all, trimmed || k.since < h.first || k.arrears != nil && k.arrears.trimmed
+}
+
+// unpack makes the session what it was.
+func (s *session) unpack(box *boxedSession) {
+	now := s.loop.now
+	s.handshake, s.beat = box.Handshake, now+box.Beat
+	s.flags |= box.Flags
+	if box.Deadline != 0 {
+		s.deadline = now + box.Deadline
+	}
+	if p := box.Parts; p != nil {
+		s.parts = &assembly{packet: p.Packet, attachments: p.Attachments, size: len(p.Packet.Payload)}
+		for _, a := range p.Attachments {
+			s.parts.size += len(a)
+		}
+	}
+	s.state = sessionOpen
+}
+
+// unpackSocket makes a socket of the session what it was, and asks its worker whether the last event from the former node has come.
+func (s *session) unpackSocket(box *boxed, t *taking) (*socket, error) {
+	l, gw := s.loop, s.loop.gw
+	at := l.history.next()
+	k := &socket{
+		id: box.ID, session: s, nsp: l.enter(box.Namespace), worker: gw.workerName(box.Worker), since: at,
+		data: box.Data, auth: box.Auth,
+	}
+	if err := k.nsp.add(k); err != nil {
+		k.nsp.exit()
+		return nil, err
+	}
+	l.sockets[k.id] = k
+	gw.routes.setPlace(k.id, whereabouts{loop: l})
+	if k.foreign() {
+		if err := gw.claimSocket(k.id, l); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range box.Rooms {
+		if _, err := k.join(name); err != nil {
+			return nil, err
+		}
+	}
+	owed := k.owed()
+	for _, e := range box.Missed {
+		owed.keep(e.open().past(k.nsp.name, l.now), gw.options.Limits.QueueBytes)
+	}
+	owed.at = l.now
+	owed.anchor, owed.trimmed = box.Anchor, box.Trimmed
+	t.own(k, at)
+	if box.NextAck > 0 {
+		k.acks = &owedAcks{next: box.NextAck, replies: box.Acks}
+		if k.acks.replies == nil {
+			k.acks.replies = map[uint64]string{}
+		}
+	}
+	s.sockets = append(s.sockets, k)
+	gw.metrics.sockets.Inc()
+	gw.feed.add(k.added())
+	k.askMoved(t.Token())
+	return k, nil
+}
+
+// verbMoved is the subject verb of workers' answers about sockets that have moved; see backplane.Moved.
+const verbMoved = "moved"
+
+// movedTimeout is how long a worker may take to say that it has had the last event from the former node. It waits itself for 2 s at most.
+const movedTimeout = 4 * time.Second
+
+// askMoved tells the socket's worker where it is now. Its client's events wait for the answer.
+func (k *socket) askMoved(token string) {
+	l, gw := k.nsp.loop, k.nsp.loop.gw
+	data, err := json.Marshal(backplane.Moved{Token: token, Node: gw.options.ID, Epoch: gw.epoch.Load()})
+	if err != nil {
+		panic("gateway: a word that is not JSON: " + err.Error())
+	}
+	k.homing = &homing{joining: joining{giveUp: l.now + movedTimeout}, moved: true}
+	reply := gw.conn.Node(gw.options.ID, verbMoved, k.id)
+	gw.countPublish(gw.conn.PublishRequest(gw.conn.Worker(k.worker, "moved", k.id), reply, data))
+	k.session.schedule()
+}
+
+// movedAnswer is a worker's answer to that.
+type movedAnswer struct {
+	id   string
+	gone bool // the worker is, or it does not know the socket
+}
+
+func (t *movedAnswer) run(l *loop) {
+	if k := l.sockets[t.id]; k != nil && k.homing != nil && k.homing.moved {
+		k.arrived(t.gone)
+	}
+}
+
+// arrived passes on what waited, or looks for another home.
+func (k *socket) arrived(gone bool) {
+	gw, waiting, size := k.nsp.loop.gw, k.homing.waiting, k.homing.size
+	k.homing = nil
+	if gone {
+		k.seekHome()
+		k.homing.waiting, k.homing.size = waiting, size
+		return
+	}
+	for _, e := range waiting {
+		gw.publish(gw.conn.Worker(k.worker, "event", k.id), e.reply, e.payload)
+	}
+}

@@ -1,0 +1,85 @@
+package gateway
+
+import "time"
+
+// past is an emit as an entry of a socket's backlog.
+func (b *broadcast) past(nsp string, now time.Duration) past {
+	wire := b.wire
+	if wire == nil {
+		wire = encodeEvent(nsp, b.emit.Payload, b.id)
+	}
+	return past{b: b, wire: wire, at: now, size: broadcastSize(b)}
+}
+
+// names reports whether an emit is for a socket that is in its rooms.
+func (b *broadcast) names(k *socket) bool {
+	if b.target.nsp != "" && b.target.nsp != k.nsp.name {
+		return false
+	}
+	for _, name := range b.emit.Except {
+		if name == k.id || k.in(name) {
+			return false
+		}
+	}
+	rooms := b.rooms()
+	for _, name := range rooms {
+		if name == k.id || k.in(name) {
+			return true
+		}
+	}
+	return rooms == nil
+}
+
+// mayName reports whether an emit may be for a socket that is not here.
+func (b *broadcast) mayName(id, nsp string, in map[string]struct{}) bool {
+	if b.target.nsp != "" && b.target.nsp != nsp {
+		return false
+	}
+	rooms := b.rooms()
+	for _, name := range rooms {
+		if _, ok := in[name]; ok || name == id {
+			return true
+		}
+	}
+	return rooms == nil
+}
+
+// hand delivers an emit to one socket that is on its way, and keeps it in case its client is gone before it has had it.
+func (k *socket) hand(b *broadcast) {
+	l := k.nsp.loop
+	if b.control != nil || b.answered != nil {
+		if b.target.room == k.id {
+			b.own.run(l)
+		}
+		return
+	}
+	if b.reply != "" {
+		if b.target.room == k.id {
+			b.put(k, l)
+		}
+		return
+	}
+	if !b.names(k) {
+		return
+	}
+	e := b.past(k.nsp.name, l.now)
+	if b.id != "" {
+		k.owed().keep(e, l.gw.options.Limits.QueueBytes)
+	}
+	if k.here() {
+		k.owed().at = l.now
+		k.transmit(e.wire, b.emit.Volatile)
+	}
+}
+
+// keep adds to the backlog; the oldest are dropped for want of room, and a client that has not had them cannot come back.
+func (a *arrears) keep(e past, limit int) {
+	a.backlog = append(a.backlog, e)
+	a.size += e.size
+	for a.size > limit && len(a.backlog) > 0 {
+		a.size -= a.backlog[0].size
+		a.backlog = a.backlog[1:]
+		a.from.backlog = max(0, a.from.backlog-1)
+		a.anchor, a.trimmed = "", true
+	}
+}
