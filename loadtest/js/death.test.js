@@ -69,6 +69,9 @@ describe("when a part is killed", () => {
     await ask(watcher, "join", "watchers");
     const left = record(watcher, "peer-left");
     const doomed = await Promise.all(Array.from({ length: 5 }, () => clients.connect(cluster.urls[0], { transports: ["websocket"], reconnection: false })));
+    // A gateway can die before its word that a socket is open has left it; then its worker never had the socket,
+    // and has no disconnection to tell. An answer shows that it has.
+    await Promise.all(doomed.map((client) => ask(client, "whoami")));
     const ids = doomed.map(({ id }) => id).sort();
     const gone = within(new Promise((resolve) => watcher.on("peer-left", () => { if (left.length === ids.length) resolve(); })), "all to leave", 60_000);
     await cluster.gateways[0].kill();
