@@ -73,7 +73,7 @@ describe("when a part is killed", () => {
     // and has no disconnection to tell. An answer shows that it has.
     await Promise.all(doomed.map((client) => ask(client, "whoami")));
     const ids = doomed.map(({ id }) => id).sort();
-    const gone = within(new Promise((resolve) => watcher.on("peer-left", () => { if (left.length === ids.length) resolve(); })), "all to leave", 60_000);
+    const gone = within(new Promise((resolve) => watcher.on("peer-left", () => { if (left.length === ids.length) resolve(); })), "all to leave", 20_000);
     await cluster.gateways[0].kill();
     await gone;
     assert.deepEqual(left.map(([id]) => id).sort(), ids);
