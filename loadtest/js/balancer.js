@@ -26,7 +26,11 @@ export class Balancer {
     const port = await freePort();
     this.url = `http://127.0.0.1:${port}`;
     const config = join(this.directory, "haproxy.cfg");
+    this.commands = join(this.directory, "commands");
+    this.count = urls.length;
     writeFileSync(config, [
+      "global",
+      `  stats socket ${this.commands} level admin`,
       "defaults",
       "  mode http",
       "  timeout connect 5s",
@@ -55,6 +59,21 @@ export class Balancer {
       }
       await pause(20); // between two looks at the condition
     }
+  }
+
+  /** Cuts all connections through the balancer, or those to one gateway: polling requests and WebSockets alike. */
+  async cut(gateway) {
+    for (let i = 0; i < this.count; i++) {
+      if (gateway === undefined || i === gateway) await this.#command(`shutdown sessions server gateways/gateway${i}`);
+    }
+  }
+
+  async #command(line) {
+    const socket = connect(this.commands);
+    socket.end(`${line}\n`);
+    let answer = "";
+    for await (const chunk of socket) answer += chunk;
+    if (answer.trim() !== "") throw new Error(`HAProxy: ${line}: ${answer.trim()}`);
   }
 
   async stop() {

@@ -17,15 +17,7 @@ after(async () => {
 });
 afterEach(() => clients.close());
 
-// The sum of a counter over all gateways, by the text that its line begins with.
-async function counted(prefix) {
-  let sum = 0;
-  for (const gateway of cluster.gateways) {
-    const text = await (await fetch(`http://${gateway.internal}/metrics`)).text();
-    for (const line of text.split("\n")) if (line.startsWith(prefix)) sum += Number(line.split(" ").at(-1));
-  }
-  return sum;
-}
+const counted = (prefix) => Cluster.counted(cluster.gateways, prefix);
 
 describe("polling through a balancer without affinity", () => {
   const polling = { transports: ["polling"], reconnection: false };

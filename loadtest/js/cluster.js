@@ -11,12 +11,18 @@ export class Cluster {
   /**
    * Starts a cluster; each part is ready when this resolves.
    * Recovery is off unless gatewayArgs says otherwise: with it each event has one more argument, its offset.
-   * @param {{gateways?: number, workers?: number, routers?: number, gatewayArgs?: string[]}} shape
+   * Of several NATS servers, the i-th gateway, router or worker is told of the i-th (modulo their number), and learns of the others from it.
+   * reach, if given, says where a part finds a NATS server: it gets the kind of the part, its number, and the server's host:port.
+   * @param {{servers?: number, gateways?: number, workers?: number, routers?: number, gatewayArgs?: string[],
+   *   reach?: (kind: string, i: number, server: string) => string | Promise<string>}} shape
    */
-  static async start({ gateways = 2, workers = 2, routers = 1, gatewayArgs = ["--recovery", "0"] } = {}) {
+  static async start({
+    servers = 1, gateways = 2, workers = 2, routers = 1, gatewayArgs = ["--recovery", "0"], reach = (kind, i, server) => server,
+  } = {}) {
     const cluster = new Cluster();
     try {
-      await cluster.#start(gateways, workers, routers, gatewayArgs);
+      await cluster.#startServers(servers);
+      await cluster.#start({ gateways, workers, routers, gatewayArgs, reach });
     } catch (error) {
       await cluster.kill();
       throw error;
@@ -24,27 +30,53 @@ export class Cluster {
     return cluster;
   }
 
-  async #start(gateways, workers, routers, gatewayArgs) {
-    const nats = `127.0.0.1:${await freePort()}`;
-    const url = `nats://${nats}`;
-    this.nats = await this.#run("patchbay", ["nats", "--listen", nats]);
+  // Each server has routes to all, itself included: NATS finds out.
+  async #startServers(count) {
+    const listens = [];
+    const routes = [];
+    for (let i = 0; i < count; i++) {
+      listens.push(`127.0.0.1:${await freePort()}`);
+      routes.push(`127.0.0.1:${await freePort()}`);
+    }
+    const list = routes.map((route) => `nats://${route}`).join(",");
+    this.addresses = listens;
+    this.servers = await Promise.all(listens.map((listen, i) => this.#run("patchbay", [
+      "nats", "--listen", listen, ...(count > 1 ? ["--cluster", routes[i], "--routes", list, "--server-name", `n${i}`] : []),
+    ])));
+    [this.nats] = this.servers;
+  }
+
+  async #start({ gateways, workers, routers, gatewayArgs, reach }) {
     const parts = [];
-    const several = (list, count, program, args) => {
-      for (let i = 0; i < count; i++) parts.push(this.#run(program, args).then((one) => { list[i] = one; }));
+    const several = async (kind, list, count, program, args) => {
+      for (let i = 0; i < count; i++) {
+        const nats = await reach(kind, i, this.addresses[i % this.addresses.length]);
+        const own = await args(i);
+        parts.push(this.#run(program, [...own, "--nats", `nats://${nats}`]).then((one) => { list[i] = one; }));
+      }
     };
     this.routers = [];
     this.workers = [];
     this.gateways = [];
-    several(this.routers, routers, "patchbay", ["router", "--nats", url]);
-    several(this.workers, workers, "contract", ["--nats", url]);
     this.urls = [];
-    for (let i = 0; i < gateways; i++) {
+    await several("router", this.routers, routers, "patchbay", () => ["router"]);
+    await several("worker", this.workers, workers, "contract", () => []);
+    await several("gateway", this.gateways, gateways, "patchbay", async () => {
       const listen = `127.0.0.1:${await freePort()}`;
       this.urls.push(`http://${listen}`);
-      const args = ["gateway", "--nats", url, "--listen", listen, "--secret", secret, "--cors-origin", "*", ...gatewayArgs];
-      parts.push(this.#run("patchbay", args).then((gateway) => { this.gateways[i] = gateway; }));
-    }
+      return ["gateway", "--listen", listen, "--secret", secret, "--cors-origin", "*", ...gatewayArgs];
+    });
     await Promise.all(parts);
+  }
+
+  /** The sum of a counter over processes, by the text that its lines begin with. */
+  static async counted(processes, prefix) {
+    let sum = 0;
+    for (const one of processes) {
+      const text = await (await fetch(`http://${one.internal}/metrics`)).text();
+      for (const line of text.split("\n")) if (line.startsWith(prefix)) sum += Number(line.split(" ").at(-1));
+    }
+    return sum;
   }
 
   async #run(program, args) {
