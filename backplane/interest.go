@@ -16,6 +16,7 @@ const DefaultLinger = 10 * time.Second
 type Interest struct {
 	inbox  *Inbox
 	linger time.Duration
+	fence  *Fence // nil for none
 
 	mu     sync.RWMutex
 	claims map[string]*claim
@@ -27,15 +28,16 @@ type claim struct {
 	sub    Subscription
 	shards uint64 // bit i: shard i holds a claim
 	counts []uint32
+	number uint64 // of the fence; it confirms the subscription
 }
 
 // NewInterest returns an empty table whose subscriptions feed an inbox; a
-// linger of 0 means DefaultLinger.
-func NewInterest(inbox *Inbox, linger time.Duration) *Interest {
+// linger of 0 means DefaultLinger. The fence is the one of the inbox's connection; without one nothing is ever Confirmed.
+func NewInterest(inbox *Inbox, linger time.Duration, fence *Fence) *Interest {
 	if linger == 0 {
 		linger = DefaultLinger
 	}
-	return &Interest{inbox: inbox, linger: linger, claims: map[string]*claim{}, idle: map[string]time.Time{}}
+	return &Interest{inbox: inbox, linger: linger, fence: fence, claims: map[string]*claim{}, idle: map[string]time.Time{}}
 }
 
 // Claim adds a claim of a shard (0 to MaxShards-1). When it returns, whatever others
@@ -48,17 +50,22 @@ func (i *Interest) Claim(subject string, shard int) error {
 		if err != nil {
 			return err
 		}
-		i.claims[subject] = &claim{sub: sub}
+		c := &claim{sub: sub}
+		if i.fence != nil {
+			c.number = i.fence.next()
+		}
+		i.claims[subject] = c
 	}
 	i.countLocked(subject, shard)
 	return nil
 }
 
-// Subscribed reports whether a subject has a claim, or lingers.
-func (i *Interest) Subscribed(subject string) bool {
+// Confirmed reports whether all NATS servers know of a subject, which has a claim or lingers: what is published now, anywhere, is heard here.
+func (i *Interest) Confirmed(subject string) bool {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
-	return i.claims[subject] != nil
+	c := i.claims[subject]
+	return c != nil && i.fence != nil && (c.sub.sub == nil || i.fence.confirmed(c.number))
 }
 
 // Hold is Claim for a subject that the inbox hears anyway, through a wildcard: another

@@ -65,7 +65,7 @@ func TestInterest(t *testing.T) {
 	s := startNATS(t)
 	conn, other := open(t, s), open(t, s)
 	inbox := NewInbox(conn, 0)
-	i := NewInterest(inbox, time.Second)
+	i := NewInterest(inbox, time.Second, nil)
 	now := time.Unix(1000, 0)
 	idle := s.Subscriptions()
 	claim := func(subject string, shard int) {
@@ -137,7 +137,7 @@ func TestInterest(t *testing.T) {
 func TestInterestHold(t *testing.T) {
 	s := startNATS(t)
 	conn := open(t, s)
-	i := NewInterest(NewInbox(conn, 0), time.Second)
+	i := NewInterest(NewInbox(conn, 0), time.Second, nil)
 	idle := s.Subscriptions()
 	i.Hold("a", 1)
 	i.Hold("a", 3)
@@ -156,7 +156,7 @@ func TestInterestHold(t *testing.T) {
 func TestInterestAgainstNaive(t *testing.T) {
 	s := startNATS(t)
 	conn := open(t, s)
-	i := NewInterest(NewInbox(conn, 0), 5*time.Second)
+	i := NewInterest(NewInbox(conn, 0), 5*time.Second, nil)
 	idle := s.Subscriptions()
 	random := rand.New(rand.NewPCG(5, 6))
 	counts := map[string]map[int]int{}

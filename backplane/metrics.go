@@ -12,6 +12,7 @@ type metrics struct {
 	gapSeconds  prometheus.Counter
 	errors      prometheus.Counter
 	failures    prometheus.Counter
+	unconfirmed prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -36,5 +37,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		gapSeconds:  counter("gap_seconds_total", "Seconds without a connection to NATS; what others published then is lost here."),
 		errors:      counter("faults_total", "Faults that NATS reported, among them messages dropped at a full channel."),
 		failures:    counter("publish_failures_total", "Publishes and requests that failed."),
+		unconfirmed: counter("unconfirmed_total", "Joins that were answered although a NATS server had not confirmed in time that it knows of them."),
 	}
 }

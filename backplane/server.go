@@ -91,10 +91,10 @@ func StartServer(o ServerOptions) (*Server, error) {
 // URL is where clients connect; empty without a listener.
 func (s *Server) URL() string { return s.ns.ClientURL() }
 
-// ClusterURL is the route for other servers; empty for a server alone.
-func (s *Server) ClusterURL() string {
+// ClusterAddress is the host:port of routes from other servers; empty for a server alone.
+func (s *Server) ClusterAddress() string {
 	if addr := s.ns.ClusterAddr(); addr != nil {
-		return "nats://" + addr.String()
+		return addr.String()
 	}
 	return ""
 }

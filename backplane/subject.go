@@ -197,6 +197,9 @@ func (s Subjects) FeedAll() string { return s.prefix + "feed.*" }
 // Beat is where workers say that they live, and what they serve; every router listens.
 func (s Subjects) Beat() string { return s.prefix + "beat" }
 
+// Fence is where a node's Fence publishes its numbers, for itself.
+func (s Subjects) Fence(node string) string { return s.prefix + "fence." + node }
+
 // Hello is where a router that starts asks every gateway and worker to show itself at once.
 func (s Subjects) Hello() string { return s.prefix + "hello" }
 

@@ -6,9 +6,9 @@ import (
 	"patchbay/backplane"
 )
 
-// A client that has its CONNECT packet is in the rooms that middleware gave it: what anybody emits to them from then
-// on has to arrive. So where such a room is new to the node, the acceptance waits until NATS has the subscription:
-// until a message that the node sends itself, behind it on the same connection, has come back.
+// Whoever has the answer to a join, or its CONNECT packet, may tell others, and what these emit has to arrive, whatever NATS server they
+// talk to. So where a room or namespace is new to the node, the answer waits until every server knows of
+// the subscription (backplane.Fence).
 
 // claimed is the claims of an acceptance that waits.
 type claimed struct {
@@ -16,18 +16,14 @@ type claimed struct {
 	subjects []string
 }
 
-// claimFirst subscribes to the rooms of an acceptance that are new here. It reports whether the
-// acceptance has to wait for that.
+// claimFirst subscribes to the namespace and the rooms of an acceptance. It reports whether the acceptance has to wait until that is
+// known.
 func (k *socket) claimFirst(answer *backplane.Connected) bool {
 	l := k.nsp.loop
 	gw := l.gw
 	wait := &claimed{answer: *answer}
-	for _, name := range answer.Rooms {
-		if node, _, ok := backplane.SplitSocketID(name); ok && node == gw.options.ID {
-			continue // the node hears it anyway
-		}
-		subject := gw.conn.Room(k.nsp.name, name)
-		if gw.interest.Subscribed(subject) {
+	for _, subject := range append([]string{k.nsp.subject}, k.subjects(answer.Rooms)...) {
+		if gw.interest.Confirmed(subject) {
 			continue
 		}
 		if err := gw.interest.Claim(subject, l.index); err != nil {
@@ -39,8 +35,35 @@ func (k *socket) claimFirst(answer *backplane.Connected) bool {
 		return false
 	}
 	k.joining.claimed = wait
-	gw.countPublish(gw.conn.Publish(gw.conn.Node(gw.options.ID, "claimed", k.id), nil))
+	gw.fence.Await(func() { l.post(&proceed{socket: k, wait: wait}) })
 	return true
+}
+
+// subjects are those of rooms that the node does not hear anyway.
+func (k *socket) subjects(rooms []string) []string {
+	gw := k.nsp.loop.gw
+	list := make([]string, 0, len(rooms))
+	for _, name := range rooms {
+		if node, _, ok := backplane.SplitSocketID(name); !ok || node != gw.options.ID {
+			list = append(list, gw.conn.Room(k.nsp.name, name))
+		}
+	}
+	return list
+}
+
+// heardEverywhere calls done once whatever anybody emits to rooms that the socket has joined is heard here: at once, or on the fence's
+// goroutine. With one NATS server that is so as soon as the answer is on its way, behind the subscription.
+func (k *socket) heardEverywhere(rooms []string, done func()) {
+	gw := k.nsp.loop.gw
+	if !gw.fence.Alone() {
+		for _, subject := range k.subjects(rooms) {
+			if !gw.interest.Confirmed(subject) {
+				gw.fence.Await(done)
+				return
+			}
+		}
+	}
+	done()
 }
 
 // release takes the claims back: the rooms hold their own by now, or nobody wants them.
@@ -53,16 +76,18 @@ func (c *claimed) release(l *loop) {
 	}
 }
 
-// proceed is the message that has come back, on its way to the socket's loop.
-type proceed struct{ id string }
+// proceed is the word that all is known for which an acceptance waits, on its way to the socket's loop.
+type proceed struct {
+	socket *socket
+	wait   *claimed
+}
 
 func (t *proceed) run(l *loop) {
-	k := l.sockets[t.id]
-	if k == nil || k.joining == nil || k.joining.claimed == nil {
+	k := t.socket
+	if k.joining == nil || k.joining.claimed != t.wait {
 		return // its client has left meanwhile
 	}
-	wait := k.joining.claimed
 	k.joining.claimed = nil
-	k.accept(&wait.answer)
-	wait.release(l)
+	k.accept(&t.wait.answer)
+	t.wait.release(l)
 }

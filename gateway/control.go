@@ -64,6 +64,10 @@ func (t *control) run(l *loop) {
 		l.gw.log.Debug("control refused", zap.String("socket", k.id), zap.Error(err))
 		reply.Error = err.Error()
 	}
+	if t.request.Op == backplane.OpJoin {
+		k.heardEverywhere(t.request.Rooms, func() { t.answer(l.gw, reply) })
+		return
+	}
 	t.answer(l.gw, reply)
 }
 

@@ -51,6 +51,7 @@ type Gateway struct {
 // backend is the side towards the backplane.
 type backend struct {
 	conn     *backplane.Conn
+	fence    *backplane.Fence
 	interest *backplane.Interest
 	feed     *feed
 	intake   *intake
@@ -99,7 +100,7 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 		return nil, err
 	}
 	if err := gw.listen(ctx); err != nil {
-		gw.conn.Close()
+		gw.disconnect()
 		return nil, err
 	}
 	gw.start()
@@ -121,19 +122,38 @@ func (gw *Gateway) connect(ctx context.Context) error {
 		return fmt.Errorf("%w: max-payload %d does not fit into NATS's max_payload %d less %d for the envelope; lower the one or raise the other",
 			ErrOptions, gw.options.Engine.MaxPayload, conn.MaxPayload(), messageHeadroom)
 	}
+	fence, err := backplane.NewFence(ctx, conn, gw.options.ID)
+	if err != nil {
+		conn.Close()
+		return err
+	}
 	inbox := backplane.NewInbox(conn, 0)
 	gw.backend = backend{
-		conn: conn, interest: backplane.NewInterest(inbox, 0), feed: newFeed(gw),
+		conn: conn, fence: fence, interest: backplane.NewInterest(inbox, 0, fence), feed: newFeed(gw),
 		intake: &intake{gw: gw, inbox: inbox, seal: newSealer(gw.secret), cuts: make(chan *cut, maxCuts), done: make(chan struct{})},
 	}
 	gw.own = conn.Node(gw.options.ID, "", "")
 	for _, subject := range []string{conn.NodeAll(gw.options.ID), conn.SocketsOf(gw.options.ID), conn.Hello(), conn.Lost()} {
 		if _, err := inbox.Subscribe(subject); err != nil {
-			conn.Close()
+			gw.disconnect()
 			return err
 		}
 	}
-	return nil
+	known := make(chan struct{})
+	fence.Await(func() { close(known) })
+	select {
+	case <-known:
+		return nil
+	case <-ctx.Done():
+		gw.disconnect()
+		return fmt.Errorf("wait for NATS: %w", ctx.Err())
+	}
+}
+
+// disconnect ends the backplane side.
+func (gw *Gateway) disconnect() {
+	gw.fence.Close()
+	gw.conn.Close()
 }
 
 // listen opens the client side.
@@ -224,7 +244,7 @@ func (gw *Gateway) end(ctx context.Context) {
 	gw.web.shutdown(ctx)
 	close(gw.ending)
 	gw.running.Wait()
-	gw.conn.Close()
+	gw.disconnect()
 	gw.log.Info("gateway stopped", zap.String("node", gw.options.ID))
 }
 

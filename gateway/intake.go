@@ -82,10 +82,6 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 		if l := in.gw.loopOf(arg); l != nil {
 			l.post(&movedAnswer{id: arg, gone: backplane.NoResponders(m) || len(m.Header[backplane.HeaderError]) > 0})
 		}
-	case "claimed":
-		if l := in.gw.loopOf(arg); l != nil {
-			l.post(&proceed{id: arg})
-		}
 	case "snapshot":
 		in.gw.feed.snapshot(m.Reply)
 	default:

@@ -41,6 +41,13 @@ type Shape struct {
 	Workers  int
 	App      App
 
+	// At, if set, says to which NATS server the i-th gateway, router or worker talks: part is "gateway", "router" or
+	// "worker".
+	At func(part string, i int) int
+	// Route, if set, says where a NATS server finds another that was started before it: it gets the other's host:port.
+	Route func(from, to int, address string) string
+	// Server, if set, changes the options of the i-th NATS server before it is started.
+	Server func(i int, o *backplane.ServerOptions)
 	// Gateway and Router, if set, change the options of the i-th one before it is opened.
 	Gateway func(i int, o *gateway.Options)
 	Router  func(i int, o *router.Options)
@@ -48,8 +55,8 @@ type Shape struct {
 	Log *zap.Logger
 }
 
-// Cluster is a running cluster. The i-th gateway, router or worker talks to NATS server i modulo their number. Its
-// methods are for one goroutine at a time.
+// Cluster is a running cluster. The i-th gateway, router or worker talks to NATS server i modulo their number, unless
+// Shape.At says otherwise. Its methods are for one goroutine at a time.
 type Cluster struct {
 	Servers  []*backplane.Server
 	Routers  []*router.Router
@@ -109,38 +116,50 @@ func (c *Cluster) open(ctx context.Context) error {
 	return nil
 }
 
-// openServers starts the NATS servers and waits until each knows all others: what is published before then
-// would not reach everyone.
+// openServers starts the NATS servers, one after the other, and waits each time until they all know each other: what is
+// published before then would not reach everyone.
 func (c *Cluster) openServers(ctx context.Context) error {
-	var routes []string
 	for i := range c.shape.Servers {
-		o := backplane.ServerOptions{Listen: "127.0.0.1:0", Name: "n" + strconv.Itoa(i), Routes: routes, Log: c.shape.Log}
+		o := backplane.ServerOptions{Listen: "127.0.0.1:0", Name: "n" + strconv.Itoa(i), Log: c.shape.Log}
 		if c.shape.Servers > 1 {
 			o.Cluster = "127.0.0.1:0"
+		}
+		for to, s := range c.Servers {
+			address := s.ClusterAddress()
+			if c.shape.Route != nil {
+				address = c.shape.Route(i, to, address)
+			}
+			o.Routes = append(o.Routes, "nats://"+address)
+		}
+		if c.shape.Server != nil {
+			c.shape.Server(i, &o)
 		}
 		s, err := backplane.StartServer(o)
 		if err != nil {
 			return err
 		}
 		c.Servers = append(c.Servers, s)
-		routes = append(routes, s.ClusterURL())
-	}
-	for _, s := range c.Servers {
-		if err := await(ctx, func() error {
-			if n := s.Routes(); n != c.shape.Servers-1 {
-				return fmt.Errorf("a NATS server is linked to %d others", n)
+		for _, s := range c.Servers {
+			if err := await(ctx, func() error {
+				if n := s.Routes(); n != i {
+					return fmt.Errorf("a NATS server is linked to %d others", n)
+				}
+				return nil
+			}); err != nil {
+				return err
 			}
-			return nil
-		}); err != nil {
-			return err
 		}
 	}
 	return nil
 }
 
 func (c *Cluster) backplane(i int, part string) backplane.Options {
+	at := i % len(c.Servers)
+	if c.shape.At != nil {
+		at = c.shape.At(part, i)
+	}
 	return backplane.Options{
-		URL:  c.Servers[i%len(c.Servers)].URL(),
+		URL:  c.Servers[at].URL(),
 		Name: part + strconv.Itoa(i),
 		Log:  c.shape.Log,
 	}
