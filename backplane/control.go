@@ -25,10 +25,12 @@ type Connect struct {
 	Namespace string          `json:"nsp"`
 	Node      string          `json:"node"`
 	Epoch     uint64          `json:"epoch"`
-	Handshake json.RawMessage `json:"handshake"`       // a Handshake
-	Auth      json.RawMessage `json:"auth,omitempty"`  // the CONNECT packet's payload, or absent
-	Rooms     []string        `json:"rooms,omitempty"` // of a socket that gets a new home
-	Data      json.RawMessage `json:"data,omitempty"`  // likewise
+	Handshake json.RawMessage `json:"handshake"`        // a Handshake
+	Auth      json.RawMessage `json:"auth,omitempty"`   // the CONNECT packet's payload, or absent
+	User      string          `json:"user,omitempty"`   // whom the client's token names
+	Claims    json.RawMessage `json:"claims,omitempty"` // what it says, or absent
+	Rooms     []string        `json:"rooms,omitempty"`  // of a socket that gets a new home
+	Data      json.RawMessage `json:"data,omitempty"`   // likewise
 	Recovered bool            `json:"recovered,omitempty"`
 }
 

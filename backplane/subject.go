@@ -206,5 +206,15 @@ func (s Subjects) Hello() string { return s.prefix + "hello" }
 // Lost is where routers announce nodes and workers whose lease has run out.
 func (s Subjects) Lost() string { return s.prefix + "lost" }
 
+// Revocations is where revocations go; every gateway listens.
+func (s Subjects) Revocations() string { return s.prefix + "revoke" }
+
+// Revoked is where a gateway that starts asks another for what has been revoked so far: one of the queue group GatewayQueue
+// answers, with messages that hold an array of Revocation each.
+func (s Subjects) Revoked() string { return s.prefix + "revoked" }
+
+// GatewayQueue is the queue group of the gateways that know what has been revoked.
+const GatewayQueue = "gateway"
+
 // RouterQueue is the queue group that the routers share.
 const RouterQueue = "router"

@@ -85,7 +85,7 @@ func (s *session) pack() *parcel {
 	l.wheel.stop(&s.timer)
 	p := &parcel{Session: box}
 	for _, k := range s.sockets {
-		b := boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth}
+		b := boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth, Owner: l.tokens.of(k)}
 		if b.Missed, b.Trimmed = k.recent(); !b.Trimmed && k.arrears != nil {
 			b.Anchor = k.arrears.anchor
 		}
@@ -156,6 +156,7 @@ func (s *session) unpackSocket(box *boxed, t *taking) (*socket, error) {
 		return nil, err
 	}
 	l.sockets[k.id] = k
+	l.tokens.hold(k, box.Owner)
 	gw.routes.setPlace(k.id, whereabouts{loop: l})
 	if k.foreign() {
 		if err := gw.claimSocket(k.id, l); err != nil {

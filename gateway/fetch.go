@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 
+	"patchbay/gateway/auth"
 	"patchbay/gateway/handoff"
 	"patchbay/protocol/socketio"
 )
@@ -30,7 +31,7 @@ type fetching struct {
 }
 
 // fetch begins to bring a socket to this loop. False means that it cannot be had.
-func (s *session) fetch(id string, p socketio.Packet, offset string) bool {
+func (s *session) fetch(id string, p socketio.Packet, offset string, identity *auth.Identity) bool {
 	l := s.loop
 	owner := l.gw.loopOf(id)
 	if owner == l {
@@ -41,7 +42,7 @@ func (s *session) fetch(id string, p socketio.Packet, offset string) bool {
 		l.gw.metrics.recoveries.WithLabelValues("failed").Inc()
 		return false
 	}
-	k := s.newSocket(p)
+	k := s.newSocket(p, identity)
 	f := &fetching{id: id, offset: offset, place: k}
 	s.schedule()
 	if owner == nil {
@@ -177,7 +178,7 @@ func (k *socket) pack(offset string) (*packed, string) {
 	if !ok {
 		return nil, "too late"
 	}
-	p := &packed{socket: k, rooms: k.roomNames()}
+	p := &packed{socket: k, rooms: k.roomNames(), owner: k.nsp.loop.tokens.of(k)}
 	p.backlog = append(p.backlog, k.backlog()[from.backlog:]...)
 	for i := range entries {
 		if entries[i].b.reaches(k, from.position+uint64(i)) {
@@ -192,6 +193,7 @@ type packed struct {
 	socket  *socket // its id, worker, data and auth
 	rooms   []string
 	backlog []past
+	owner   *auth.Identity // nil if no token was asked for
 }
 
 // given is the socket on its way to its new loop.
@@ -217,12 +219,23 @@ func (t *given) run(l *loop) {
 		f.abandon(l, "failed")
 		return
 	}
-	s := f.place.session
-	if s == nil || f.place.joining == nil { // the client is gone again; it may come back once more
+	if !f.alive() { // the client is gone again; it may come back once more
+		return
+	}
+	k.owed().from, k.owed().anchor = replayPoint{position: f.position}, f.offset
+	f.handOver(k)
+}
+
+// handOver gives the client the socket that it came for, unless that is another user's.
+func (f *fetching) handOver(k *socket) {
+	l, s := k.nsp.loop, f.place.session
+	identity := l.tokens.of(f.place)
+	if !l.tokens.mayResume(k, identity) {
+		f.abandon(l, "refused")
 		return
 	}
 	f.place.remove("")
-	k.owed().from, k.owed().anchor = replayPoint{position: f.position}, f.offset
+	l.tokens.hold(k, identity)
 	s.rejoin(k)
 }
 
@@ -251,6 +264,7 @@ func (p *packed) adopt(l *loop, nsp string, position uint64) (*socket, error) {
 		}
 	}
 	l.sockets[k.id] = k
+	l.tokens.hold(k, p.owner)
 	k.detached = &detached{until: l.now + l.history.window}
 	l.gone.add(k)
 	l.gw.metrics.detached.Inc()
@@ -290,7 +304,7 @@ func (f *fetching) adopt(t *taking, p *parcel) []*socket {
 		return nil
 	}
 	box, at, nsp := &p.Sockets[0], l.history.next(), f.place.nsp.name
-	packed := &packed{socket: &socket{id: f.id, worker: box.Worker, data: box.Data, auth: box.Auth}, rooms: box.Rooms}
+	packed := &packed{socket: &socket{id: f.id, worker: box.Worker, data: box.Data, auth: box.Auth}, rooms: box.Rooms, owner: box.Owner}
 	for _, e := range box.Missed {
 		packed.backlog = append(packed.backlog, e.open().past(nsp, l.now))
 	}
@@ -303,9 +317,7 @@ func (f *fetching) adopt(t *taking, p *parcel) []*socket {
 	t.own(k, at)
 	k.arrears.anchor = f.offset
 	if f.alive() { // else it may come back once more
-		s := f.place.session
-		f.place.remove("")
-		s.rejoin(k)
+		f.handOver(k)
 	}
 	return []*socket{k}
 }

@@ -61,6 +61,7 @@ type backend struct {
 type front struct {
 	listener *listener
 	loops    []*loop
+	guard    *guard
 	relays   relays
 	routes   routes
 	web      *web
@@ -96,9 +97,14 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 		}
 	}
 	gw.sealers.New = func() any { return newSealer(gw.secret) }
+	guard, err := newGuard(gw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+	}
 	if err := gw.connect(ctx); err != nil {
 		return nil, err
 	}
+	gw.guard = guard
 	if err := gw.listen(ctx); err != nil {
 		gw.disconnect()
 		return nil, err
@@ -133,7 +139,7 @@ func (gw *Gateway) connect(ctx context.Context) error {
 		intake: &intake{gw: gw, inbox: inbox, seal: newSealer(gw.secret), cuts: make(chan *cut, maxCuts), done: make(chan struct{})},
 	}
 	gw.own = conn.Node(gw.options.ID, "", "")
-	for _, subject := range []string{conn.NodeAll(gw.options.ID), conn.SocketsOf(gw.options.ID), conn.Hello(), conn.Lost()} {
+	for _, subject := range []string{conn.NodeAll(gw.options.ID), conn.SocketsOf(gw.options.ID), conn.Hello(), conn.Lost(), conn.Revocations()} {
 		if _, err := inbox.Subscribe(subject); err != nil {
 			gw.disconnect()
 			return err
@@ -200,10 +206,12 @@ func (gw *Gateway) start() {
 	for _, l := range gw.loops {
 		gw.running.Go(l.run)
 	}
+	gw.guard.start(gw)
 	gw.running.Go(gw.web.run)
 	gw.running.Go(func() { gw.intake.run(gw.ending) })
 	gw.running.Go(func() { gw.feed.run(gw.endFeed) })
 	gw.feed.beat()
+	gw.askRevoked()
 }
 
 // Addr is the address that the gateway listens on.
@@ -232,6 +240,7 @@ func (gw *Gateway) Stop(ctx context.Context) error {
 
 func (gw *Gateway) end(ctx context.Context) {
 	gw.stopping.Store(true)
+	gw.guard.stop()
 	closed := make(chan struct{})
 	gw.loops[0].post(stopAccepting{closed})
 	<-closed

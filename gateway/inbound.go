@@ -102,6 +102,10 @@ func (k *socket) event(p socketio.Packet, payload backplane.Payload) {
 	if payload.JSON == nil {
 		return // harmless, and nothing to tell
 	}
+	if k.refreshes(payload.JSON) {
+		k.refresh(p, payload.JSON)
+		return
+	}
 	gw := k.nsp.loop.gw
 	reply := ""
 	if p.HasAck {

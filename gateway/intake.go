@@ -16,14 +16,15 @@ import (
 // came, and posts it to the loops concerned. Since there is one inbox and one reader, what a worker
 // published in order (an acceptance, then an emit) reaches a loop in order.
 type intake struct {
-	gw    *Gateway
-	inbox *backplane.Inbox
-	seal  *sealer
-	seen  recent    // ids of emits that come on several subjects
-	ids   uint64    // given to emits that have none
-	parts parts     // notes of handoffs that are not whole yet
-	cuts  chan *cut // sockets that change their loop
-	done  chan struct{}
+	gw      *Gateway
+	inbox   *backplane.Inbox
+	seal    *sealer
+	seen    recent    // ids of emits that come on several subjects
+	ids     uint64    // given to emits that have none
+	knowing bool      // what had been revoked before, or that there was nobody to ask
+	parts   parts     // notes of handoffs that are not whole yet
+	cuts    chan *cut // sockets that change their loop
+	done    chan struct{}
 }
 
 // run reads until the inbox is closed by stop.
@@ -58,6 +59,10 @@ func (in *intake) handle(m *backplane.Msg) {
 		in.gw.feed.beat()
 	case m.Subject == conn.Lost():
 		in.lost(m)
+	case m.Subject == conn.Revocations():
+		in.revoke(m)
+	case m.Subject == conn.Revoked():
+		in.tellRevoked(m)
 	case strings.HasPrefix(m.Subject, in.gw.own):
 		in.own(m, verb, arg)
 	default: // hashed names: the headers tell
@@ -82,6 +87,8 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 		if l := in.gw.loopOf(arg); l != nil {
 			l.post(&movedAnswer{id: arg, gone: backplane.NoResponders(m) || len(m.Header[backplane.HeaderError]) > 0})
 		}
+	case verbRevoked:
+		in.learnRevoked(m)
 	case "snapshot":
 		in.gw.feed.snapshot(m.Reply)
 	default:

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"patchbay/backplane"
+	"patchbay/gateway/auth"
 	"patchbay/protocol/socketio"
 )
 
@@ -41,7 +42,12 @@ func (s *session) connect(p socketio.Packet) {
 		// new attempt takes the place of the old.
 		k.remove("")
 	}
-	if s.resume(p) || s.state != sessionOpen {
+	identity, err := s.identify(p)
+	if err != nil {
+		s.unidentified(p, err)
+		return
+	}
+	if s.resume(p, identity) || s.state != sessionOpen {
 		return
 	}
 	gw := s.loop.gw
@@ -51,18 +57,19 @@ func (s *session) connect(p socketio.Packet) {
 		})
 		return
 	}
-	k := s.newSocket(p)
+	k := s.newSocket(p, identity)
 	k.ask(k.joining)
 	s.schedule()
 }
 
 // newSocket adds a socket whose CONNECT is to be decided.
-func (s *session) newSocket(p socketio.Packet) *socket {
+func (s *session) newSocket(p socketio.Packet, identity *auth.Identity) *socket {
 	gw := s.loop.gw
 	k := &socket{
 		id:      backplane.NewSocketID(gw.options.ID, s.loop.index),
 		session: s, nsp: s.loop.enter(p.Namespace), auth: bytes.Clone(p.Payload),
 	}
+	s.loop.tokens.hold(k, identity)
 	k.joining = &joining{request: k.request(false), giveUp: s.loop.now + gw.options.Engine.AdmitTimeout}
 	s.sockets = append(s.sockets, k)
 	s.loop.sockets[k.id] = k
@@ -75,6 +82,9 @@ func (k *socket) request(recovered bool) []byte {
 	c := backplane.Connect{
 		Socket: k.id, Namespace: k.nsp.name, Node: gw.options.ID, Epoch: gw.epoch.Load(),
 		Handshake: k.session.handshake, Auth: k.auth, Recovered: recovered,
+	}
+	if identity := k.nsp.loop.tokens.of(k); identity != nil {
+		c.User, c.Claims = identity.User, identity.Claims
 	}
 	if recovered {
 		c.Rooms, c.Data = k.roomNames(), k.data

@@ -212,7 +212,7 @@ func (o *leaving) pack() *parcel {
 	if state == nil {
 		return nil
 	}
-	box := boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth}
+	box := boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth, Owner: o.loop.tokens.of(k)}
 	for _, e := range state.backlog {
 		box.Missed = append(box.Missed, e.b.seal())
 	}

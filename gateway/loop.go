@@ -67,6 +67,7 @@ type owned struct {
 	sessions   map[sessionKey]*session
 	sockets    map[string]*socket    // by socket id, connecting ones included
 	namespaces map[string]*namespace // those with a socket here
+	tokens     tokens                // what their clients have proved
 }
 
 // turn is what a turn leaves for its end.

@@ -12,6 +12,8 @@ type metrics struct {
 	messageMetrics
 	socketMetrics
 	relays   *prometheus.HistogramVec
+	tokens   *prometheus.CounterVec
+	revoked  prometheus.Counter
 	handoffs *prometheus.CounterVec
 }
 
@@ -53,6 +55,8 @@ func newMetrics(gw *Gateway) (*metrics, error) {
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .05, .25, 1, 5, 30},
 	}, []string{"outcome"})
 	r.add(m.relays)
+	m.tokens = r.vector("tokens_total", "Clients' tokens checked at CONNECT and at a refresh, and those that ended on a live socket, by outcome.", "outcome")
+	m.revoked = r.counter("revoked_sockets_total", "Sockets ended because they, their user or their token were revoked.")
 	m.handoffs = r.vector("handoffs_total", "Sessions and sockets taken from another node, by cause and outcome.", "cause", "outcome")
 	r.measured("connections", "TCP connections open now.", func() float64 { return float64(gw.listener.open.Load()) })
 	r.measured("subscriptions", "Room and namespace subjects subscribed, lingering ones included.", func() float64 { return float64(gw.interest.Len()) })

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"patchbay/backplane"
+	"patchbay/gateway/auth"
 	"patchbay/gateway/handoff"
 	"patchbay/protocol/socketio"
 )
@@ -97,6 +98,7 @@ type boxed struct {
 	Worker  string            `json:"worker"`
 	Data    []byte            `json:"data,omitempty"`
 	Auth    []byte            `json:"auth,omitempty"`
+	Owner   *auth.Identity    `json:"owner,omitempty"`  // whose token the client has
 	Missed  []*sealed         `json:"missed,omitempty"` // after the client's offset; of a session's, what it was sent last
 	Anchor  string            `json:"anchor,omitempty"` // the event before Missed
 	Trimmed bool              `json:"trimmed,omitzero"` // something is missing before Missed

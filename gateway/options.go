@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"patchbay/backplane"
+	"patchbay/gateway/auth"
 	"patchbay/gateway/handoff"
 	"patchbay/protocol/engineio"
 	"patchbay/protocol/socketio"
@@ -26,6 +27,7 @@ type Options struct {
 	HTTP      HTTPOptions       `embed:""`
 	Limits    Limits            `embed:""`
 	Handoff   handoff.Options   `embed:""`
+	Auth      auth.Options      `embed:""`
 
 	ID     string `name:"node" help:"Node id, lower-case letters and digits; random if empty."`
 	Listen string `name:"listen" default:":8080" help:"Public address to listen on."`
@@ -143,6 +145,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Limits.HeaderTimeout, 10*time.Second)
 	setDefault(&o.Limits.Attachments, socketio.DefaultAttachments)
 	setDefault(&o.Limits.PendingAcks, 10_000)
+	o.Auth = o.Auth.WithDefaults()
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
@@ -164,6 +167,8 @@ func (o *Options) check() error {
 	case min(o.Engine.MaxPayload, o.Limits.QueueBytes, o.Limits.Conns, o.Limits.Namespaces, o.Limits.HeaderBytes,
 		o.Limits.Rooms, o.Limits.RoomName, o.Limits.DataBytes, o.Limits.Detached, o.Limits.HistoryBytes, o.Limits.PendingAcks) < 0:
 		return fmt.Errorf("%w: a limit is negative", ErrOptions)
+	case o.Auth.Refresh < 0 || o.Auth.Leeway < 0 || o.Auth.Lifetime < 0 || o.Auth.Warning < 0:
+		return fmt.Errorf("%w: a duration is negative", ErrOptions)
 	case len(o.HTTP.Path) < 2 || o.HTTP.Path[0] != '/':
 		return fmt.Errorf("%w: path %q does not begin with a slash", ErrOptions, o.HTTP.Path)
 	}

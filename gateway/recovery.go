@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"patchbay/gateway/auth"
 	"patchbay/protocol/socketio"
 )
 
@@ -45,7 +46,7 @@ type comeback struct {
 }
 
 // resume tries to give a CONNECT its earlier socket back. False means that the client starts anew.
-func (s *session) resume(p socketio.Packet) bool {
+func (s *session) resume(p socketio.Packet, identity *auth.Identity) bool {
 	l := s.loop
 	if l.history.window == 0 || len(p.Payload) == 0 || !strings.Contains(string(p.Payload), `"pid"`) {
 		return false
@@ -60,14 +61,14 @@ func (s *session) resume(p socketio.Packet) bool {
 		return false
 	}
 	if k := l.sockets[id]; k != nil {
-		return s.reclaim(k, p.Namespace, back.Offset)
+		return s.reclaim(k, p.Namespace, back.Offset, identity)
 	}
-	return s.fetch(id, p, back.Offset)
+	return s.fetch(id, p, back.Offset, identity)
 }
 
 // reclaim gives a socket of this loop back to its client.
-func (s *session) reclaim(k *socket, nsp, offset string) bool {
-	if k.nsp.name != nsp || k.joining != nil || k.session == s || k.frozen() {
+func (s *session) reclaim(k *socket, nsp, offset string, identity *auth.Identity) bool {
+	if k.nsp.name != nsp || !s.loop.tokens.mayResume(k, identity) || k.joining != nil || k.session == s || k.frozen() {
 		return false
 	}
 	if k.session != nil { // we have not noticed that its connection is gone
@@ -83,6 +84,7 @@ func (s *session) reclaim(k *socket, nsp, offset string) bool {
 	}
 	k.owed().from = from
 	k.detached.until = s.loop.now + s.loop.history.window
+	s.loop.tokens.hold(k, identity)
 	s.rejoin(k)
 	return true
 }

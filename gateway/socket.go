@@ -282,6 +282,7 @@ func (k *socket) remove(reason string) {
 		k.session.withdraw(k)
 		k.joining, k.session = nil, nil
 		delete(l.sockets, k.id)
+		l.tokens.drop(k)
 		k.nsp.exit()
 		return
 	}
@@ -293,6 +294,7 @@ func (k *socket) remove(reason string) {
 func (k *socket) leaveLoop() {
 	l := k.nsp.loop
 	delete(l.sockets, k.id)
+	l.tokens.drop(k)
 	l.gw.unroute(k.id, l)
 	if t := k.taking(); t != nil {
 		t.left(k)

@@ -28,7 +28,10 @@ type Handshake struct {
 	Secure  bool // over TLS
 	XDomain bool // with an Origin header
 
-	auth json.RawMessage
+	// User is whom the client's token names, where gateways ask for one; see Claims.
+	User string
+
+	auth, claims json.RawMessage
 }
 
 // Auth decodes the auth payload into what v points to. Without a payload it leaves v alone.
@@ -37,6 +40,15 @@ func (h *Handshake) Auth(v any) error {
 		return nil
 	}
 	return decode(h.auth, nil, v)
+}
+
+// Claims decodes what the client's token said when it connected into what v points to, a struct or a map. The gateway has checked the token.
+// Where gateways ask for none it leaves v alone.
+func (h *Handshake) Claims(v any) error {
+	if len(h.claims) == 0 {
+		return nil
+	}
+	return decode(h.claims, nil, v)
 }
 
 // socketState says how far a socket has come.
@@ -102,6 +114,7 @@ func (s *Socket) Handshake() *Handshake {
 	return &Handshake{
 		Headers: h.Headers, Query: h.Query, Address: h.Address, URL: h.URL,
 		Time: time.UnixMilli(h.Time), Secure: h.Secure, XDomain: h.XDomain, auth: s.request.Auth,
+		User: s.request.User, claims: s.request.Claims,
 	}
 }
 

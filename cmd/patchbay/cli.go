@@ -22,6 +22,7 @@ type cli struct {
 	Gateway gatewayCommand `cmd:"" help:"Run a gateway: it holds the clients' connections."`
 	Router  routerCommand  `cmd:"" help:"Run a router: it knows who is where. Run two of them."`
 	NATS    natsCommand    `cmd:"" name:"nats" help:"Run a NATS server, or one of a cluster, for the others to meet at."`
+	Revoke  revokeCommand  `cmd:"" help:"Take back a token, all of a user's, or a socket, on every gateway."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
