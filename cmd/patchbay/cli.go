@@ -23,6 +23,7 @@ type cli struct {
 	Router  routerCommand  `cmd:"" help:"Run a router: it knows who is where. Run two of them."`
 	NATS    natsCommand    `cmd:"" name:"nats" help:"Run a NATS server, or one of a cluster, for the others to meet at."`
 	Revoke  revokeCommand  `cmd:"" help:"Take back a token, all of a user's, or a socket, on every gateway."`
+	Load    loadCommand    `cmd:"" help:"Put a Socket.IO server under load, and audit what it delivers."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -33,6 +34,7 @@ func (c *cli) parse(args []string) (command, error) {
 	parser, err := kong.New(c,
 		kong.Name("patchbay"),
 		kong.Description(description),
+		loadVariables(),
 		kong.PostBuild(nameEnvironment),
 		kong.PostBuild(demoDefaults),
 	)

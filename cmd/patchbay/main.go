@@ -4,10 +4,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"patchbay/internal/ops"
+	"patchbay/loadtest/report"
 )
 
 func main() {
@@ -16,8 +18,16 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "patchbay:", err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// exitCode tells a load test that missed its objectives from one that could not be run.
+func exitCode(err error) int {
+	if errors.Is(err, report.ErrMissed) {
+		return 3
+	}
+	return 1
 }
 
 func run(ctx context.Context, args []string) error {

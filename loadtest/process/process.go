@@ -100,8 +100,11 @@ type Usage struct {
 }
 
 // Usage reads the process's resident memory and CPU time from /proc.
-func (p *Process) Usage() (Usage, error) {
-	dir := "/proc/" + strconv.Itoa(p.PID())
+func (p *Process) Usage() (Usage, error) { return ReadUsage(p.PID()) }
+
+// ReadUsage reads any process's resident memory and CPU time from /proc.
+func ReadUsage(pid int) (Usage, error) {
+	dir := "/proc/" + strconv.Itoa(pid)
 	statm, err := os.ReadFile(dir + "/statm")
 	if err != nil {
 		return Usage{}, fmt.Errorf("read memory: %w", err)

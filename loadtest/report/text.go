@@ -1,0 +1,132 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// WriteText writes the table for a terminal.
+func (r *Report) WriteText(w io.Writer) error {
+	t := &table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	title := r.Head.Description
+	if r.Head.Label != "" {
+		title = r.Head.Label + " · " + title
+	}
+	fmt.Fprintf(t, "%s\n\n", title)
+	t.row("connected", "%d clients in %.2f s, %.0f/s; p50 %s, p99 %s, max %s", r.Clients, r.Connect.Seconds, r.Connect.Rate,
+		millis(r.Times.Connect.P50), millis(r.Times.Connect.P99), millis(r.Times.Connect.Max))
+	if r.Totals.Sent > 0 {
+		t.row("measured", "%.1f s: %d sent, %.1f/s; %d %s, %.0f/s", r.Seconds, r.Counts.Sent, r.perSecond(r.Counts.Sent),
+			r.Units(), plural(r.Unit()), r.perSecond(r.Units()))
+		t.percentiles("latency", r.Times.Latency)
+	}
+	if r.Times.Replay.Count > 0 {
+		t.percentiles("replayed", r.Times.Replay)
+	}
+	if r.Times.Back.Count > 0 {
+		t.percentiles("back after", r.Times.Back)
+	}
+	r.writeAudit(t)
+	r.writeCosts(t)
+	t.row("generator", "%.2f cores, %s in %d processes of %d loops; 99 %% of sends within %s", r.Load.Cores, bytesText(float64(r.Load.Resident)),
+		r.Load.Processes, r.Load.Loops, millis(r.Times.Late.P99))
+	if r.Load.Bottle != "" {
+		t.row("BOTTLENECK", "%s", r.Load.Bottle)
+	}
+	for _, n := range r.Notes {
+		t.row("note", "%s", n)
+	}
+	return t.Flush()
+}
+
+// table is aligned text. Its writer keeps the first error for Flush.
+type table struct{ *tabwriter.Writer }
+
+func (t *table) row(name, format string, args ...any) {
+	fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...))
+}
+
+func (t *table) percentiles(name string, p Percentiles) {
+	t.row(name, "p50 %s, p90 %s, p99 %s, p99.9 %s, max %s", millis(p.P50), millis(p.P90), millis(p.P99), millis(p.P999), millis(p.Max))
+}
+
+func (r *Report) writeAudit(t *table) {
+	a, c := r.Audit, r.Totals
+	if c.Sent > 0 {
+		t.row("audit", "%d lost, %d repeated, %d reordered of %d expected; %d stray, %d damaged", a.Lost+a.LostAcks, a.Repeated, a.Reordered, a.Expected, c.Stray, c.Damaged)
+	}
+	if a.Away > 0 {
+		t.row("", "%d of those lost were sent while their receiver was away", a.Away)
+	}
+	for _, f := range a.Faults[:min(len(a.Faults), 5)] {
+		t.row("", "room %d, sender %d: %d lost, %d repeated, %d reordered", f.Room, f.Sender, f.Lost, f.Repeated, f.Reordered)
+	}
+	if c.Stalls > 0 {
+		t.row("stalls", "%d times nothing came of what was in flight", c.Stalls)
+	}
+	if c.Skipped > 0 {
+		t.row("skipped", "%d messages were due while no sender was connected", c.Skipped)
+	}
+	if c.Failures+c.Cuts+c.Closes > 0 {
+		t.row("connections", "%d made, %d failed, %d cut, %d ended otherwise; %d came back to their socket, %d to a new one",
+			c.Connects, c.Failures, c.Cuts, c.Closes, c.Recovered, c.Renewed)
+	}
+	if a.Unread.Clients > 0 {
+		t.row("not reading", "%d clients, of which the server closed %d", a.Unread.Clients, a.Unread.Closed)
+	}
+	for _, cause := range slices.Sorted(maps.Keys(a.Causes)) {
+		t.row("", "%d × %s", a.Causes[cause], cause)
+	}
+}
+
+func (r *Report) writeCosts(t *table) {
+	for _, c := range r.Costs {
+		words := []string{fmt.Sprintf("%.2f s CPU", c.CPU)}
+		if c.PerUnit > 0 {
+			words = append(words, fmt.Sprintf("%.2f µs a %s", c.PerUnit, r.Unit()))
+		}
+		words = append(words,
+			fmt.Sprintf("connect %.0f µs a client", c.PerConnect),
+			fmt.Sprintf("%s before, %s connected, %s at most, %s at the end", bytesText(float64(c.Before)), bytesText(float64(c.Connected)),
+				bytesText(float64(c.Highest)), bytesText(float64(c.End))),
+			fmt.Sprintf("%.0f bytes a client", c.PerClient))
+		t.row(c.Name, "%s", strings.Join(words, "; "))
+	}
+}
+
+func plural(unit string) string {
+	if unit == "delivery" {
+		return "deliveries"
+	}
+	return unit + "s"
+}
+
+// millis is a number of milliseconds with a sensible number of digits.
+func millis(ms float64) string {
+	switch {
+	case ms >= 10_000:
+		return fmt.Sprintf("%.1f s", ms/1000)
+	case ms >= 100:
+		return fmt.Sprintf("%.0f ms", ms)
+	case ms >= 1:
+		return fmt.Sprintf("%.1f ms", ms)
+	}
+	return fmt.Sprintf("%.2f ms", ms)
+}
+
+// bytesText is a size for people.
+func bytesText(n float64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.2f GB", n/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", n/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.1f KB", n/1e3)
+	}
+	return fmt.Sprintf("%.0f B", n)
+}

@@ -1,0 +1,182 @@
+package scenario_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay/loadtest/cluster"
+	"patchbay/loadtest/load"
+	"patchbay/loadtest/scenario"
+)
+
+// A server that misbehaves must be found out, and what it did be counted.
+func TestAuditNotices(t *testing.T) {
+	once := func(n int, text string, instead ...string) []string {
+		if n == 20 {
+			return instead
+		}
+		return []string{text}
+	}
+	var held string
+	for name, c := range map[string]struct {
+		deliver func(n int, text string) []string
+		want    scenario.Audit
+		stray   uint64
+		damaged uint64
+	}{
+		"lost":     {deliver: func(n int, text string) []string { return once(n, text) }, want: scenario.Audit{Lost: 1}},
+		"repeated": {deliver: func(n int, text string) []string { return once(n, text, text, text) }, want: scenario.Audit{Repeated: 1}},
+		"reordered": {deliver: func(n int, text string) []string {
+			switch n { // of 3 members: the same one's 7th and 8th message
+			case 20:
+				held = text
+				return nil
+			case 23:
+				return []string{text, held}
+			}
+			return []string{text}
+		}, want: scenario.Audit{Reordered: 1}},
+		"damaged": {deliver: func(n int, text string) []string { return once(n, text, strings.Replace(text, "x", "", 1)) }, want: scenario.Audit{Lost: 1}, damaged: 1},
+		"stray":   {deliver: func(n int, text string) []string { return once(n, text, text, `42["msg","9`+text[len(`42["msg","0`):]) }, stray: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster.CheckLeaks(t)
+			f := startFake(t, c.deliver, nil)
+			o := options(f.URL)
+			o.Clients, o.Traffic.Rate, o.Timing.Patience = 3, 200, time.Second
+			out := mustRun(t, "fanout", o)
+			a, n := out.Audit, out.Rest.Counters
+			if a.Lost != c.want.Lost || a.Repeated != c.want.Repeated || a.Reordered != c.want.Reordered {
+				t.Errorf("got %+v, want %+v", a, c.want)
+			}
+			if n.Stray != c.stray || n.Damaged != c.damaged {
+				t.Errorf("got %d stray and %d damaged, want %d and %d", n.Stray, n.Damaged, c.stray, c.damaged)
+			}
+			if faults := len(a.Faults); (c.want.Lost+c.want.Repeated+c.want.Reordered > 0) != (faults == 1) {
+				t.Errorf("faults by sender and room: %+v", a.Faults)
+			}
+		})
+	}
+}
+
+func TestAuditNoticesAcks(t *testing.T) {
+	f := startFake(t, nil, func(n int, text string) []string {
+		switch n {
+		case 5:
+			return nil
+		case 9:
+			return []string{text, text}
+		}
+		return []string{text}
+	})
+	o := options(f.URL)
+	o.Traffic.Rate, o.Timing.Patience = 200, time.Second
+	out := mustRun(t, "echo", o)
+	if a := out.Audit; a.LostAcks != 1 || a.Repeated != 1 {
+		t.Errorf("got %+v, want one lost and one repeated", a)
+	}
+}
+
+// A lost message must not end a saturated run, and shows as a stall.
+func TestStall(t *testing.T) {
+	f := startFake(t, func(n int, text string) []string {
+		if n == 20 {
+			return nil
+		}
+		return []string{text}
+	}, nil)
+	o := options(f.URL)
+	o.Traffic.InFlight, o.Timing.Patience, o.Timing.Duration = 2, 200*time.Millisecond, time.Second
+	out := mustRun(t, "fanout", o)
+	if n := out.Rest.Counters.Stalls; n != 1 {
+		t.Errorf("%d stalls, want 1", n)
+	}
+	if out.Rest.Counters.Sent < 10 || out.Audit.Lost != 1 {
+		t.Errorf("%d sent, %d lost: want the run to go on after one loss", out.Rest.Counters.Sent, out.Audit.Lost)
+	}
+}
+
+// A saturated run never has more in flight than was asked for.
+func TestInFlight(t *testing.T) {
+	most, had := 0, map[string]int{}
+	published := map[string]bool{}
+	f := startFake(t, func(_ int, text string) []string {
+		seq := strings.Split(text, ".")[2]
+		published[seq] = true
+		had[seq]++
+		// What is published and not yet delivered to all 12 is in flight.
+		under := 0
+		for s := range published {
+			if had[s] < 12 {
+				under++
+			} else {
+				delete(published, s)
+			}
+		}
+		most = max(most, under)
+		return []string{text}
+	}, nil)
+	o := options(f.URL)
+	o.Traffic.InFlight = 1
+	clean(t, mustRun(t, "fanout", o))
+	if most != 1 {
+		t.Errorf("%d messages in flight, want 1", most)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	f := startFake(t, nil, nil)
+	for name, c := range map[string]struct {
+		scenario string
+		change   func(*scenario.Options)
+		want     error
+	}{
+		"unknown scenario":     {"storm", func(*scenario.Options) {}, scenario.ErrOptions},
+		"no clients":           {"idle", func(o *scenario.Options) { o.Clients = 0 }, scenario.ErrOptions},
+		"tiny payload":         {"echo", func(o *scenario.Options) { o.Traffic.Payload = 10 }, scenario.ErrOptions},
+		"publishers in flight": {"fanout", func(o *scenario.Options) { o.Publishers, o.Traffic.InFlight = 2, 1 }, scenario.ErrOptions},
+		"remote server":        {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"http://192.0.2.1:80"} }, load.ErrRemote},
+		"TLS":                  {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"https://127.0.0.1"} }, load.ErrScheme},
+		"nobody there": {"idle", func(o *scenario.Options) {
+			o.Server.URLs, o.Timing.ConnectTimeout = []string{"http://127.0.0.1:1"}, 100*time.Millisecond
+		}, scenario.ErrNotConnected},
+		"not Socket.IO": {"idle", func(o *scenario.Options) {
+			o.Server.Transport, o.Timing.ConnectTimeout = "polling", 100*time.Millisecond
+		}, scenario.ErrNotConnected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(f.URL)
+			c.change(&o)
+			plan, err := scenario.NewPlan(c.scenario, o)
+			if err == nil {
+				_, err = (&scenario.Runner{}).Run(context.Background(), plan)
+			}
+			if !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	f := startFake(t, nil, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	o := options(f.URL)
+	o.Timing.Duration, o.Traffic.Rate = time.Hour, 100
+	plan, err := scenario.NewPlan("fanout", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := scenario.Runner{Interval: 10 * time.Millisecond, Progress: func(stage string, _ float64, _ scenario.Point) {
+		if stage == "measure" {
+			cancel()
+		}
+	}}
+	if out, err := r.Run(ctx, plan); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, %v, want the interruption", fmt.Sprint(out != nil), err)
+	}
+}

@@ -1,0 +1,107 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"patchbay/loadtest/load"
+)
+
+// ErrOptions reports options that make no sense together.
+var ErrOptions = errors.New("load: options")
+
+// MaxPerProcess is the most connections that one process opens; more are shared out to several. With the few other
+// descriptors of a process that is what a limit of 20,000 leaves.
+const MaxPerProcess = 19_900
+
+// Options are a scenario's, as the command line has them. Their defaults differ by scenario.
+type Options struct {
+	Clients    int `name:"clients" short:"n" default:"${clients}" help:"How many clients."`
+	RoomSize   int `name:"room-size" default:"${roomsize}" help:"Clients in a room; 0 for all of them in one."`
+	Publishers int `name:"publishers" default:"${publishers}" help:"Senders in each room. With one room they are clients beside its members; with several, members."`
+
+	Server  Server  `embed:""`
+	Traffic Traffic `embed:""`
+	Timing  Timing  `embed:""`
+	Trouble Trouble `embed:""`
+	Shape   Shape   `embed:""`
+}
+
+// Server says what is put under load.
+type Server struct {
+	URLs      []string `name:"url" default:"http://127.0.0.1:8081" placeholder:"URL" help:"Where the server answers; several, by comma, are taken in turn."`
+	Path      string   `name:"path" default:"/socket.io/" help:"Path of Socket.IO on the server."`
+	Transport string   `name:"transport" default:"websocket" enum:"websocket,polling,upgrade" help:"${enum}; upgrade begins with polling, as the stock client does."`
+	Remote    bool     `name:"remote" help:"Allow servers that are not on this machine."`
+}
+
+// Traffic says what is sent. With neither a rate nor messages in flight nothing is.
+type Traffic struct {
+	Rate     float64 `name:"rate" default:"${rate}" help:"Messages per second in all, sent on time whatever the server does (open loop). 0 for as many as --in-flight lets out."`
+	InFlight int     `name:"in-flight" default:"${inflight}" help:"Without a rate: a message is sent when, of the messages before, fewer than this many are still under way: not yet received by every member of the room, or, for echo, not yet acknowledged. Publishing counts it in each room, echo over all clients."`
+	Payload  int     `name:"payload" default:"128" help:"Bytes of a message's payload."`
+}
+
+// Timing says how long the parts of a run take.
+type Timing struct {
+	Duration       time.Duration `name:"duration" short:"d" default:"${duration}" help:"How long is measured."`
+	WarmUp         time.Duration `name:"warm-up" default:"${warmup}" help:"How long the traffic runs before it is measured."`
+	Patience       time.Duration `name:"patience" default:"5s" help:"How long without a single delivery until what is missing counts as lost."`
+	ConnectTimeout time.Duration `name:"connect-timeout" default:"2m" help:"How long all clients together may take to connect."`
+	ConnectRate    float64       `name:"connect-rate" default:"${connectrate}" help:"Connections begun per second; 0 for as fast as the server takes them."`
+	Connecting     int           `name:"connecting" default:"256" help:"Handshakes under way at the same time."`
+}
+
+// Trouble says what befalls clients on the way.
+type Trouble struct {
+	Share   float64       `name:"share" default:"${share}" help:"Share of the clients that are cut (jitter) or never read (slow)."`
+	Away    time.Duration `name:"away" default:"${away}" help:"How long a client that was cut stays away."`
+	Every   time.Duration `name:"every" default:"5s" help:"How long a client is connected between two cuts (jitter)."`
+	Recover bool          `name:"recover" default:"${recover}" negatable:"" help:"Ask for the old socket when coming back (connection state recovery)."`
+	Restart []string      `name:"restart" sep:"none" placeholder:"COMMAND" help:"A shell command that restarts one node, run while the load is on; several run one after the other (drain)."`
+}
+
+// Shape says how the generator is built.
+type Shape struct {
+	Loops      int `name:"loops" default:"1" help:"Event loops in each process."`
+	PerProcess int `name:"per-process" default:"19900" help:"Most connections of one process; more clients mean more processes."`
+}
+
+// Scenarios are the names of what can be run, in the order of the manual.
+func Scenarios() []string {
+	return []string{"idle", "connect", "fanout", "rooms", "echo", "avalanche", "jitter", "drain", "slow"}
+}
+
+func transportOf(name string) load.Transport {
+	return map[string]load.Transport{"websocket": load.WebSocket, "polling": load.Polling, "upgrade": load.PollingThen}[name]
+}
+
+// Check refuses what cannot be run.
+func (o *Options) Check(name string) error {
+	fault := func(format string, args ...any) error {
+		return fmt.Errorf("%w: "+format, append([]any{ErrOptions}, args...)...)
+	}
+	switch {
+	case !slices.Contains(Scenarios(), name):
+		return fault("no scenario is called %q", name)
+	case len(o.Server.URLs) == 0:
+		return fault("no URL")
+	case o.Clients < 1 || o.Publishers < 0 || o.RoomSize < 0:
+		return fault("--clients must be positive, --publishers and --room-size not negative")
+	case o.Shape.Loops < 1 || o.Shape.PerProcess < 1 || o.Shape.PerProcess > MaxPerProcess:
+		return fault("--loops must be positive, --per-process between 1 and %d", MaxPerProcess)
+	case o.Traffic.Rate < 0 || o.Traffic.InFlight < 0:
+		return fault("--rate and --in-flight must not be negative")
+	case o.Traffic.Payload < minPayload || o.Traffic.Payload > maxPayload:
+		return fault("--payload must be between %d and %d bytes", minPayload, maxPayload)
+	case o.Timing.Duration <= 0 || o.Timing.Connecting < 1:
+		return fault("--duration and --connecting must be positive")
+	case o.Trouble.Share < 0 || o.Trouble.Share > 1:
+		return fault("--share must be between 0 and 1")
+	case o.Traffic.Rate == 0 && o.Traffic.InFlight > 0 && name != "echo" && o.Publishers > 1:
+		return fault("--in-flight needs a single publisher in a room: take --rate for several")
+	}
+	return nil
+}

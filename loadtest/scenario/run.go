@@ -1,0 +1,288 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"patchbay/loadtest/cost"
+	"patchbay/loadtest/process"
+)
+
+// settleLook is the time between two looks at whether all that was sent has arrived.
+const settleLook = 100 * time.Millisecond
+
+// connectLook is the time between two looks at how many clients have connected.
+const connectLook = 50 * time.Millisecond
+
+// leastPoints is how many points a run has at least, if it may choose.
+const leastPoints = 20
+
+// ErrNotConnected reports clients that were not all there in time.
+var ErrNotConnected = errors.New("load: not all clients connected")
+
+// closeTimeout bounds the end of a run.
+const closeTimeout = 20 * time.Second
+
+// maxNotes bounds what is noted of faults beside the load.
+const maxNotes = 20
+
+// Progress is told while a run goes on: what is done now, how much of it in 0 to 1, and the last point.
+type Progress func(stage string, share float64, p Point)
+
+// Runner runs plans. Its zero value reads no server's cost and tells nobody.
+type Runner struct {
+	Sources  []cost.Source
+	Progress Progress
+	Interval time.Duration // between two points; default one second, and at least 20 in a run
+}
+
+// run is a run under way.
+type run struct {
+	*Runner
+	plan  *Plan
+	fleet *fleet
+	out   *Outcome
+	start time.Time // of the measured time; zero before
+	// What the restart commands failed with; at most one.
+	failed chan error
+}
+
+// Run carries out a plan and returns what it found. On an error, of clients that do not connect above all, nothing is left running.
+func (r *Runner) Run(ctx context.Context, plan *Plan) (out *Outcome, err error) {
+	if err := checkDescriptors(plan); err != nil {
+		return nil, err
+	}
+	f, err := openFleet(ctx, plan)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		err = errors.Join(err, f.close(closing))
+	}()
+	this := &run{Runner: r, plan: plan, fleet: f, out: &Outcome{Plan: plan, Started: time.Now()}, failed: make(chan error, 1)}
+	for _, step := range []func(context.Context) error{this.connect, this.warmUp, this.measure, this.settle} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	select {
+	case err := <-this.failed:
+		this.note(err)
+	default:
+	}
+	return this.out, nil
+}
+
+func (r *run) tell(stage string, share float64, p Point) {
+	if r.Progress != nil {
+		r.Progress(stage, min(share, 1), p)
+	}
+}
+
+// point takes a sample and reads all costs.
+func (r *run) point(ctx context.Context) (Point, error) {
+	p := Point{Usage: Usage{}}
+	if !r.start.IsZero() {
+		p.At = time.Since(r.start)
+	}
+	for _, s := range r.Sources {
+		u, err := s.Read(ctx)
+		if err != nil {
+			r.note(err)
+		}
+		p.Usage[s.Name] = add(p.Usage[s.Name], u)
+	}
+	for _, pid := range r.fleet.pids() {
+		u, err := process.ReadUsage(pid)
+		if err != nil {
+			r.note(err)
+		}
+		p.Usage[Generator] = add(p.Usage[Generator], u)
+	}
+	var err error
+	p.Sample, err = r.fleet.sample(ctx)
+	return p, err
+}
+
+func add(a, b process.Usage) process.Usage {
+	return process.Usage{Resident: a.Resident + b.Resident, CPU: a.CPU + b.CPU}
+}
+
+// note keeps a fault beside the load, once.
+func (r *run) note(err error) {
+	for _, known := range r.out.Notes {
+		if known == err.Error() {
+			return
+		}
+	}
+	if len(r.out.Notes) < maxNotes {
+		r.out.Notes = append(r.out.Notes, err.Error())
+	}
+}
+
+// connect connects all clients.
+func (r *run) connect(ctx context.Context) error {
+	before, err := r.point(ctx)
+	if err != nil {
+		return err
+	}
+	r.out.Before = before.Usage
+	ctx, cancel := context.WithTimeout(ctx, r.plan.Options.Timing.ConnectTimeout)
+	defer cancel()
+	began := time.Now()
+	if _, err := r.fleet.do(ctx, Order{Do: OrderConnect}); err != nil {
+		return err
+	}
+	var all Histograms
+	for {
+		p, err := r.point(ctx)
+		if err != nil {
+			return err
+		}
+		all.Add(p.Sample.Histograms)
+		total := r.plan.Total()
+		r.tell("connect", float64(total-p.Sample.Missing)/float64(total), p)
+		if p.Sample.Missing == 0 {
+			p.Sample.Histograms = all
+			r.out.Connected = p
+			r.out.Connecting = time.Duration(p.Sample.Arrived - began.UnixNano())
+			return nil
+		}
+		if !pause(ctx, connectLook) {
+			return r.absent(context.WithoutCancel(ctx), p.Sample.Missing)
+		}
+	}
+}
+
+// absent says how many clients are missing, and why.
+func (r *run) absent(ctx context.Context, missing int) error {
+	audit, err := r.fleet.audit(ctx)
+	return errors.Join(fmt.Errorf("%w: %d of %d are missing; failures: %v", ErrNotConnected, missing, r.plan.Total(), audit.Causes), err)
+}
+
+// pause waits, and tells whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// warmUp starts the traffic and lets it run for a while.
+func (r *run) warmUp(ctx context.Context) error {
+	if _, err := r.fleet.do(ctx, Order{Do: OrderBegin}); err != nil {
+		return err
+	}
+	if r.plan.Traffic() != silence {
+		r.tell("warm up", 0, Point{})
+		if !pause(ctx, r.plan.Options.Timing.WarmUp) {
+			return ctx.Err()
+		}
+	}
+	var err error
+	r.start = time.Now()
+	r.out.Begin, err = r.point(ctx)
+	return err
+}
+
+// measure lets the traffic run, and what befalls the clients, while it takes points.
+func (r *run) measure(ctx context.Context) error {
+	if _, err := r.fleet.do(ctx, Order{Do: OrderTrouble}); err != nil {
+		return err
+	}
+	restarted := r.restart(ctx)
+	duration := r.plan.Options.Timing.Duration
+	interval := r.Interval
+	if interval == 0 {
+		interval = min(time.Second, duration/leastPoints)
+	}
+	for {
+		// To the end exactly: the last interval may be shorter.
+		if !pause(ctx, min(interval, time.Until(r.start.Add(duration)))) {
+			return ctx.Err()
+		}
+		p, err := r.point(ctx)
+		if err != nil {
+			return err
+		}
+		r.out.Points = append(r.out.Points, p)
+		r.tell("measure", float64(p.At)/float64(duration), p)
+		over := p.At >= duration || r.plan.Scenario == "avalanche" && p.Sample.Present == r.plan.Total() && p.At > interval
+		if over && closed(restarted) {
+			break
+		}
+	}
+	_, err := r.fleet.do(ctx, Order{Do: OrderEnd})
+	return err
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// restart runs the commands of the drain scenario, one after the other. The channel closes after the last.
+func (r *run) restart(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	if r.plan.Scenario != "drain" {
+		close(done)
+		return done
+	}
+	//patchbay:goroutine runs the commands, which end with ctx; measure waits for done, or for ctx as well
+	go func() {
+		defer close(done)
+		for _, command := range r.plan.Options.Trouble.Restart {
+			if output, err := exec.CommandContext(ctx, "/bin/sh", "-c", command).CombinedOutput(); err != nil {
+				r.failed <- fmt.Errorf("%s: %w: %.500s", command, err, output)
+				return
+			}
+		}
+	}()
+	return done
+}
+
+// settle waits for what is under way, until all has arrived or nothing has for as long as the plan's patience, and audits.
+func (r *run) settle(ctx context.Context) error {
+	began, last := time.Now(), time.Now()
+	var got uint64
+	for {
+		audit, err := r.fleet.audit(ctx)
+		if err != nil {
+			return err
+		}
+		p, err := r.point(ctx)
+		if err != nil {
+			return err
+		}
+		histograms := r.out.Rest.Histograms
+		histograms.Add(p.Sample.Histograms)
+		r.out.Rest = p.Sample
+		r.out.Rest.Histograms = histograms
+		r.out.Audit, r.out.Settling = audit, time.Since(began)
+		if n := p.Sample.Counters.Delivered + p.Sample.Counters.Acked; n != got {
+			got, last = n, time.Now()
+		}
+		complete := audit.Lost == 0 && audit.LostAcks == 0
+		if complete || time.Since(last) > r.plan.Options.Timing.Patience {
+			break
+		}
+		r.tell("settle", 1, p)
+		if !pause(ctx, settleLook) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
