@@ -106,7 +106,7 @@ func (i *Interest) Release(subject string, shard int, now time.Time) {
 	}
 }
 
-// Abandon is Release without the linger: for a subject that was never of use. If it was the last claim, it
+// Abandon is Release without the linger: for a subject that was never of use, or one socket's. If it was the last claim, it
 // unsubscribes at once; an error means that the connection is closed, and the subscription with it.
 func (i *Interest) Abandon(subject string, shard int) {
 	i.Release(subject, shard, time.Time{})

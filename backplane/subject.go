@@ -89,7 +89,7 @@ func (s Subjects) AddressAll(e *Emit, nsp string) string {
 }
 
 // SocketEmit is where emits to one socket go. The birth node holds them all with
-// SocketsOf; a node that adopts the socket subscribes to SocketAll.
+// SocketsBorn; a node that adopts the socket subscribes to SocketAll.
 func (s Subjects) SocketEmit(id string) string { return s.socket(id) + ".emit" }
 
 // SocketControl is where requests about one socket go: join, leave, disconnect,
@@ -107,24 +107,36 @@ func (s Subjects) SocketTake(id string) string { return s.socket(id) + ".take" }
 // SocketAll matches everything addressed to one socket.
 func (s Subjects) SocketAll(id string) string { return s.socket(id) + ".>" }
 
-// SocketsOf matches everything addressed to the sockets born on a node.
+// SocketsOf matches everything addressed to the sockets ever born on a node.
 func (s Subjects) SocketsOf(node string) string { return s.prefix + "socket." + node + ".>" }
 
-func (s Subjects) socket(id string) string {
-	node, _, _ := SplitSocketID(id)
-	return s.prefix + "socket." + node + "." + id
+// SocketsBorn matches everything addressed to the sockets born at one start of a node.
+func (s Subjects) SocketsBorn(node string, b Birth) string {
+	return s.prefix + "socket." + node + "." + string(b) + ".>"
 }
 
-// ParseSocket takes apart a subject that SocketsOf matches: the socket's id, the
+func (s Subjects) socket(id string) string {
+	node, _, ok := SplitSocketID(id)
+	if !ok { // there is nobody at such a subject
+		return s.prefix + "socket.-.-." + Token(id)
+	}
+	return s.prefix + "socket." + node + "." + string(SocketBirth(id)) + "." + id
+}
+
+// ParseSocket takes apart a subject that SocketsBorn matches: the socket's id, the
 // verb (emit, control, ack, take) and, for ack, the ack id.
 func (s Subjects) ParseSocket(subject string) (id, verb, arg string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, s.prefix+"socket.")
 	if !ok {
 		return "", "", "", false
 	}
-	_, rest, _ = strings.Cut(rest, ".")
+	_, rest, _ = strings.Cut(rest, ".") // node
+	_, rest, _ = strings.Cut(rest, ".") // birth
 	id, rest, ok = strings.Cut(rest, ".")
 	verb, arg, _ = strings.Cut(rest, ".")
+	if _, _, valid := SplitSocketID(id); !valid {
+		return "", "", "", false
+	}
 	return id, verb, arg, ok
 }
 

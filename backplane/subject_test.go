@@ -7,19 +7,23 @@ import (
 
 func TestSubjects(t *testing.T) {
 	s := NewSubjects("")
-	id := NewSocketID("g1", 5)
+	birth := NewBirth()
+	id := birth.NewSocketID("g1", 5)
+	of := "pb.socket.g1." + string(birth) + "."
 	for got, want := range map[string]string{
 		s.Namespace("/"):                  "pb.nsp.-",
 		s.Namespace("/chat"):              "pb.nsp.chat",
 		s.Namespace("/a.b/c"):             "pb.nsp.a%2Eb/c",
 		s.Room("/", "lobby"):              "pb.room.-.lobby",
 		s.Room("/chat", ""):               "pb.room.chat.-",
-		s.Room("/chat", id):               "pb.socket.g1." + id + ".emit",
-		s.SocketEmit(id):                  "pb.socket.g1." + id + ".emit",
-		s.SocketControl(id):               "pb.socket.g1." + id + ".control",
-		s.SocketAck(id, "7"):              "pb.socket.g1." + id + ".ack.7",
-		s.SocketAll(id):                   "pb.socket.g1." + id + ".>",
+		s.Room("/chat", id):               of + id + ".emit",
+		s.SocketEmit(id):                  of + id + ".emit",
+		s.SocketControl(id):               of + id + ".control",
+		s.SocketAck(id, "7"):              of + id + ".ack.7",
+		s.SocketAll(id):                   of + id + ".>",
 		s.SocketsOf("g1"):                 "pb.socket.g1.>",
+		s.SocketsBorn("g1", birth):        of + ">",
+		s.SocketControl("a *"):            "pb.socket.-.-.a%20%2A.control",
 		s.Node("g1", "connected", id):     "pb.gateway.g1.connected." + id,
 		s.Node("g1", "emit", ""):          "pb.gateway.g1.emit",
 		s.Worker("w1", "event", id):       "pb.worker.w1.event." + id,
@@ -74,7 +78,7 @@ func TestParseSocketAndOwned(t *testing.T) {
 			t.Errorf("%s: %q %q %q %v", c.subject, gotID, verb, arg, ok)
 		}
 	}
-	for _, subject := range []string{s.Namespace("/"), s.Node("n", "emit", ""), "", "p.socket", "p.socket.n", "p.socket.n.id"} {
+	for _, subject := range []string{s.Namespace("/"), s.Node("n", "emit", ""), "", "p.socket", "p.socket.n", "p.socket.n.b", "p.socket.n.b.id", "p.socket.n.b.id.emit", "p.socket.n." + id + ".emit"} {
 		if _, verb, _, ok := s.ParseSocket(subject); ok && verb != "" {
 			t.Errorf("%q is a socket's", subject)
 		}
@@ -127,7 +131,7 @@ func TestSocketIDs(t *testing.T) {
 	for shard := range MaxShards {
 		id := NewSocketID("abc123", shard)
 		node, got, ok := SplitSocketID(id)
-		if !ok || node != "abc123" || got != shard || seen[id] || Token(id) != id {
+		if !ok || node != "abc123" || got != shard || seen[id] || Token(id) != id || len(SocketBirth(id)) != len(NewBirth()) {
 			t.Errorf("%s: %q %d %v", id, node, got, ok)
 		}
 		seen[id] = true

@@ -41,7 +41,7 @@ func TestEmits(t *testing.T) {
 		{"socket", func(j string) { r.app.emitSocket(id[3], "", payload(j)) }, []int{3}},
 		{"socket by its room", func(j string) { r.app.emitRoom("/", id[1], j) }, []int{1}},
 		{"socket in another namespace", func(j string) { r.app.emitRoom("/other", id[1], j) }, nil},
-		{"unknown socket", func(j string) { r.app.emitSocket(backplane.NewSocketID("g1", 0), "", payload(j)) }, nil},
+		{"unknown socket", func(j string) { r.app.emitSocket(r.gw.birth.NewSocketID("g1", 0), "", payload(j)) }, nil},
 		{"node", func(j string) {
 			m := (&backplane.Emit{Payload: payload(j), Namespace: "/"}).Encode(r.app.conn.Node("g1", "emit", ""), "")
 			r.app.publish(m)
@@ -97,8 +97,8 @@ func TestRoomNamedLikeSocket(t *testing.T) {
 	}
 	// A node that merely has members of a room of that name does not answer for the owner.
 	r.app.emitSocket(foreign, r.app.reply+".foreign", payload(`["ask"]`))
-	r.app.emitSocket(backplane.NewSocketID("g1", 0), r.app.reply+".none", payload(`["ask"]`))
-	r.app.emitSocket(backplane.NewSocketID("g1", 63), r.app.reply+".shard", payload(`["ask"]`))
+	r.app.emitSocket(r.gw.birth.NewSocketID("g1", 0), r.app.reply+".none", payload(`["ask"]`))
+	r.app.emitSocket(r.gw.birth.NewSocketID("g1", 63), r.app.reply+".shard", payload(`["ask"]`))
 	got := map[string]bool{}
 	for range 2 {
 		m := next(t, r.app.replies)

@@ -44,7 +44,7 @@ func (k *socket) subjects(rooms []string) []string {
 	gw := k.nsp.loop.gw
 	list := make([]string, 0, len(rooms))
 	for _, name := range rooms {
-		if node, _, ok := backplane.SplitSocketID(name); !ok || node != gw.options.ID {
+		if !gw.born(name) {
 			list = append(list, gw.conn.Room(k.nsp.name, name))
 		}
 	}

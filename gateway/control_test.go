@@ -41,7 +41,7 @@ func TestControl(t *testing.T) {
 	if reply := r.app.control(id, backplane.Control{Op: "nonsense"}); reply.Error == "" {
 		t.Errorf("%+v", reply)
 	}
-	for _, gone := range []string{backplane.NewSocketID("g1", 0), backplane.NewSocketID("g1", 1), backplane.NewSocketID("g1", 40)} {
+	for _, gone := range []string{r.gw.birth.NewSocketID("g1", 0), r.gw.birth.NewSocketID("g1", 1), r.gw.birth.NewSocketID("g1", 40)} {
 		if reply := r.app.control(gone, backplane.Control{Op: backplane.OpInfo}); reply.Error != backplane.NoSocket {
 			t.Errorf("%+v", reply)
 		}

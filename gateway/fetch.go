@@ -68,7 +68,7 @@ func (f *fetching) abandon(l *loop, outcome string) {
 // release takes the claims back.
 func (f *fetching) release(l *loop) {
 	for _, subject := range f.subjects {
-		l.gw.interest.Release(subject, l.index, l.gw.now())
+		l.unclaim(subject)
 	}
 	f.subjects = nil
 }

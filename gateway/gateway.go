@@ -55,6 +55,7 @@ type backend struct {
 	interest *backplane.Interest
 	feed     *feed
 	intake   *intake
+	birth    backplane.Birth // of the sockets born here
 }
 
 // front is the side towards the clients, and what ends it.
@@ -135,11 +136,11 @@ func (gw *Gateway) connect(ctx context.Context) error {
 	}
 	inbox := backplane.NewInbox(conn, 0)
 	gw.backend = backend{
-		conn: conn, fence: fence, interest: backplane.NewInterest(inbox, 0, fence), feed: newFeed(gw),
+		birth: backplane.NewBirth(), conn: conn, fence: fence, interest: backplane.NewInterest(inbox, 0, fence), feed: newFeed(gw),
 		intake: &intake{gw: gw, inbox: inbox, seal: newSealer(gw.secret), cuts: make(chan *cut, maxCuts), done: make(chan struct{})},
 	}
 	gw.own = conn.Node(gw.options.ID, "", "")
-	for _, subject := range []string{conn.NodeAll(gw.options.ID), conn.SocketsOf(gw.options.ID), conn.Hello(), conn.Lost(), conn.Revocations()} {
+	for _, subject := range []string{conn.NodeAll(gw.options.ID), conn.SocketsBorn(gw.options.ID, gw.birth), conn.Hello(), conn.Lost(), conn.Revocations()} {
 		if _, err := inbox.Subscribe(subject); err != nil {
 			gw.disconnect()
 			return err

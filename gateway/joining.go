@@ -66,7 +66,7 @@ func (s *session) connect(p socketio.Packet) {
 func (s *session) newSocket(p socketio.Packet, identity *auth.Identity) *socket {
 	gw := s.loop.gw
 	k := &socket{
-		id:      backplane.NewSocketID(gw.options.ID, s.loop.index),
+		id:      gw.birth.NewSocketID(gw.options.ID, s.loop.index),
 		session: s, nsp: s.loop.enter(p.Namespace), auth: bytes.Clone(p.Payload),
 	}
 	s.loop.tokens.hold(k, identity)

@@ -169,7 +169,7 @@ func TestStrayAnswers(t *testing.T) {
 	node := func(id string) string { return r.app.conn.Node("g1", "connected", id) }
 	r.app.answer(node(id), &backplane.Connected{Worker: "w1", Rooms: []string{"late"}})
 	r.app.answer(node(id), &backplane.Connected{Error: &backplane.ConnectError{Message: "late"}})
-	for _, stray := range []string{"x", "", backplane.NewSocketID("g1", 63), backplane.NewSocketID("g1", 0)} {
+	for _, stray := range []string{"x", "", r.gw.birth.NewSocketID("g1", 63), r.gw.birth.NewSocketID("g1", 0)} {
 		r.app.answer(node(stray)+"x", &backplane.Connected{Error: &backplane.ConnectError{}})
 		if stray != "" {
 			r.app.answer(node(stray), &backplane.Connected{})

@@ -97,7 +97,7 @@ func (in *intake) handoff(m *backplane.Msg, token string) {
 	case noteProbe, noteProbing, noteProbeEnd:
 		in.probe(n)
 	case noteHolder:
-		if node, _, _ := backplane.SplitSocketID(n.Unit.Socket); node == gw.options.ID {
+		if gw.born(n.Unit.Socket) {
 			gw.routes.setTomb(n.Unit.Socket, n.From)
 		}
 	case noteEnded:

@@ -20,10 +20,7 @@ import (
 // cluster is some gateways on one backplane, with one application: a rig for each.
 func cluster(t *testing.T, n int, change ...func(*Options)) []*rig {
 	t.Helper()
-	change = append([]func(*Options){func(o *Options) {
-		o.Secret, o.Engine.Recovery = "the same", Window(time.Minute)
-		o.Handoff = handoff.Options{Retry: 50 * time.Millisecond, Linger: 300 * time.Millisecond, Trail: 300 * time.Millisecond}
-	}}, change...)
+	change = append([]func(*Options){clustered}, change...)
 	first := newRig(t, change...)
 	nodes := []*rig{first}
 	for i := 1; i < n; i++ {
@@ -32,6 +29,12 @@ func cluster(t *testing.T, n int, change ...func(*Options)) []*rig {
 		nodes = append(nodes, &r)
 	}
 	return nodes
+}
+
+// clustered are the options of a gateway of a cluster.
+func clustered(o *Options) {
+	o.Secret, o.Engine.Recovery = "the same", Window(time.Minute)
+	o.Handoff = handoff.Options{Retry: 50 * time.Millisecond, Linger: 300 * time.Millisecond, Trail: 300 * time.Millisecond}
 }
 
 // stream publishes numbered emits for one socket, in turns to its room, its namespace, itself, and two rooms at once.

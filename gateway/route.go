@@ -97,7 +97,7 @@ func (r *routes) place(id string) (p whereabouts, ok bool) {
 
 // route notes that a socket lives on a loop of this node from now on.
 func (gw *Gateway) route(id string, l *loop) {
-	if node, shard, _ := backplane.SplitSocketID(id); node == gw.options.ID && shard == l.index {
+	if _, shard, _ := backplane.SplitSocketID(id); gw.born(id) && shard == l.index {
 		gw.routes.dropPlace(id, func(whereabouts) bool { return true })
 		return
 	}
@@ -109,7 +109,7 @@ func (gw *Gateway) unroute(id string, l *loop) {
 	if !gw.routes.dropPlace(id, func(p whereabouts) bool { return p.loop == l }) {
 		return
 	}
-	if node, _, _ := backplane.SplitSocketID(id); node != gw.options.ID {
+	if node, _, _ := backplane.SplitSocketID(id); !gw.born(id) {
 		gw.tell(node, &note{Kind: noteEnded, Unit: wanted{Socket: id}})
 	}
 }
@@ -119,8 +119,8 @@ func (gw *Gateway) loopOf(id string) *loop {
 	if p, ok := gw.routes.place(id); ok {
 		return p.loop
 	}
-	node, shard, ok := backplane.SplitSocketID(id)
-	if !ok || node != gw.options.ID || shard >= len(gw.loops) {
+	_, shard, _ := backplane.SplitSocketID(id)
+	if !gw.born(id) || shard >= len(gw.loops) {
 		return nil
 	}
 	return gw.loops[shard]
@@ -131,19 +131,34 @@ func (gw *Gateway) native(id string) bool {
 	if _, ok := gw.routes.place(id); ok {
 		return false
 	}
-	node, _, _ := backplane.SplitSocketID(id)
-	return node == gw.options.ID
+	return gw.born(id)
+}
+
+// born reports whether it is the id of a socket that was born at this start of this node.
+func (gw *Gateway) born(id string) bool {
+	node, _, ok := backplane.SplitSocketID(id)
+	return ok && node == gw.options.ID && backplane.SocketBirth(id) == gw.birth
 }
 
 // claimSocket has a loop hear what is addressed to a socket, wherever that lives.
 func (gw *Gateway) claimSocket(id string, l *loop) error {
 	gw.routes.used.Store(true)
 	subject := gw.conn.SocketAll(id)
-	if node, _, _ := backplane.SplitSocketID(id); node == gw.options.ID {
+	if gw.born(id) {
 		gw.interest.Hold(subject, l.index)
 		return nil
 	}
 	return gw.interest.Claim(subject, l.index)
+}
+
+// unclaim takes a claim of a loop back. That of a socket does not linger: nobody would answer for it, where NATS
+// says at once that it is nowhere.
+func (l *loop) unclaim(subject string) {
+	if _, verb, _, ok := l.gw.conn.ParseSocket(subject); ok && verb == ">" {
+		l.gw.interest.Abandon(subject, l.index)
+		return
+	}
+	l.gw.interest.Release(subject, l.index, l.gw.now())
 }
 
 // setTomb notes that a socket which was born here is on another node. One that is here is not affected: the word

@@ -55,11 +55,8 @@ func (k *socket) moving() bool {
 // frozen reports whether another node is taking the socket.
 func (k *socket) frozen() bool { return k.arrears != nil && k.arrears.leaving != nil }
 
-// foreign reports whether the socket was born on another node.
-func (k *socket) foreign() bool {
-	node, _, _ := backplane.SplitSocketID(k.id)
-	return node != k.nsp.loop.gw.options.ID
-}
+// foreign reports whether the socket was born on another node, or at another start of this one.
+func (k *socket) foreign() bool { return !k.nsp.loop.gw.born(k.id) }
 
 // owed returns the socket's arrears, to be filled in.
 func (k *socket) owed() *arrears {
@@ -194,7 +191,7 @@ func (k *socket) join(name string) (bool, error) {
 // a room that is named like one of them.
 func (r *room) claim() error {
 	l := r.nsp.loop
-	if node, _, ok := backplane.SplitSocketID(r.name); ok && node == l.gw.options.ID {
+	if l.gw.born(r.name) {
 		l.gw.interest.Hold(r.subject, l.index)
 		return nil
 	}
@@ -300,7 +297,7 @@ func (k *socket) leaveLoop() {
 		t.left(k)
 	}
 	if k.foreign() {
-		l.gw.interest.Release(l.gw.conn.SocketAll(k.id), l.index, time.Now())
+		l.unclaim(l.gw.conn.SocketAll(k.id))
 	}
 	for len(k.rooms) > 0 {
 		k.leaveAt(len(k.rooms) - 1)

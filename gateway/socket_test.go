@@ -7,8 +7,6 @@ import (
 	"slices"
 	"testing"
 	"unsafe"
-
-	"patchbay/backplane"
 )
 
 // crowd makes sockets of a loop that runs, without sessions' transports.
@@ -16,7 +14,7 @@ func crowd(r *rig, l *loop, n int) []*socket {
 	all := make([]*socket, n)
 	for i := range all {
 		s := &session{loop: l}
-		k := &socket{id: backplane.NewSocketID("g1", l.index), session: s, nsp: l.enter("/crowd")}
+		k := &socket{id: r.gw.birth.NewSocketID("g1", l.index), session: s, nsp: l.enter("/crowd")}
 		if err := k.nsp.add(k); err != nil {
 			r.Error(err)
 		}

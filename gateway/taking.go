@@ -186,7 +186,7 @@ func (t *taking) claim(all []claims) {
 // release takes the claims back.
 func (t *taking) release() {
 	for _, subject := range t.subjects {
-		t.loop.gw.interest.Release(subject, t.loop.index, t.loop.gw.now())
+		t.loop.unclaim(subject)
 	}
 	t.subjects = nil
 }
@@ -245,7 +245,7 @@ func (t *taking) own(k *socket, at uint64) {
 	owed := k.owed()
 	owed.taking, owed.from.position = t, at
 	l.gw.route(k.id, l)
-	if birth, _, _ := backplane.SplitSocketID(k.id); birth != l.gw.options.ID {
+	if birth, _, _ := backplane.SplitSocketID(k.id); !l.gw.born(k.id) {
 		l.gw.tell(birth, &note{Kind: noteHolder, Unit: wanted{Socket: k.id}})
 	}
 }
