@@ -83,6 +83,8 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 		in.handoff(m, arg)
 	case verbPolled:
 		in.polled(m, arg)
+	case verbPulse:
+		in.pulse(arg)
 	case verbMoved:
 		if l := in.gw.loopOf(arg); l != nil {
 			l.post(&movedAnswer{id: arg, gone: backplane.NoResponders(m) || len(m.Header[backplane.HeaderError]) > 0})

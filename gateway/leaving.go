@@ -21,6 +21,7 @@ type leaving struct {
 	offset   string               // of a socket: what its client has had
 	cause    string               // for metrics
 	begun    time.Duration        // when it froze
+	pulsed   time.Duration        // when the message was sent that ends its linger; 0 before
 	timer    timer
 }
 
@@ -153,6 +154,10 @@ func (o *leaving) expire(now time.Duration) {
 		o.do(o.TakerLost(now, o.Taker()))
 		return
 	}
+	if o.CutDue(now) {
+		o.pulse(now)
+		return
+	}
 	o.do(o.Tick(now))
 }
 
@@ -233,7 +238,7 @@ func (o *leaving) claim(subject string, err error) {
 // release takes the claims back.
 func (o *leaving) release() {
 	for _, subject := range o.subjects {
-		o.loop.gw.interest.Release(subject, o.loop.index, o.loop.gw.now())
+		o.loop.unclaim(subject)
 	}
 	o.subjects = nil
 }
@@ -330,7 +335,7 @@ func (o *leaving) end() {
 		}
 	}
 	for _, id := range o.ids {
-		if birth, _, _ := backplane.SplitSocketID(id); birth != l.gw.options.ID { // that one knows where it is
+		if !l.gw.born(id) { // its birth node knows where it is
 			l.gw.routes.dropPlace(id, func(p whereabouts) bool { return p.node != "" })
 		}
 	}

@@ -41,7 +41,7 @@ func mutants() []mutant {
 		{"owner: restores what has gone", "owner.go", "	case o.phase == Lingering, o.phase == Leaving:\n		return o.forget()", "	case o.phase == Lingering, o.phase == Leaving:\n		return o.restore()"},
 		{"owner: restores at any Decline", "owner.go", "if o.phase != Given || m.Token != o.gift.Token {\n		return nil\n	}\n	return o.restore()", "if o.phase < Given || o.phase > Leaving {\n		return nil\n	}\n	return o.restore()"},
 		{"owner: gives to a second taker as well", "owner.go", "	case o.phase == Given && o.gift.Token == m.Token:\n", "	case o.phase == Given:\n		o.gift.Token = m.Token\n"},
-		{"owner: does not linger", "owner.go", "now-o.since >= o.options.Linger", "true"},
+		{"owner: does not linger", "owner.go", "o.phase == Lingering && now-o.since >= o.options.Linger", "o.phase == Lingering"},
 		{"owner: a pause shortens the linger", "owner.go", "		if stalled {", "		if stalled = false; stalled {"},
 		{"owner: what comes while it is frozen is lost when it restores", "owner.go", "	for _, l := range o.log.letters {", "	for _, l := range o.log.letters[:0] {"},
 		{"owner: forwards only once", "owner.go", "	for i := range o.log.letters {", "	if len(actions) == 2 {\n		o.log.trim(0)\n	}\n	for i := range o.log.letters[:len(o.log.letters)*(len(actions)-1)] {"},

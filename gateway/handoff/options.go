@@ -8,13 +8,20 @@ import (
 // Defaults of Options.
 const (
 	// DefaultRetry is the time between a request and its repetition.
-	DefaultRetry = 250 * time.Millisecond
+	DefaultRetry = 100 * time.Millisecond
 	// DefaultGiveUp is how long a taker tries before the owner has given.
 	DefaultGiveUp = 8 * time.Second
 	// DefaultFrozen is how long a unit stays frozen for a taker that does not confirm.
 	DefaultFrozen = 3 * time.Second
-	// DefaultLinger is how long the owner forwards after the unit has gone.
-	DefaultLinger = 2 * time.Second
+	// DefaultSpread is what DefaultLinger allows for a claim to reach every server of the backplane. In a NATS cluster
+	// that is one hop from the taker's server to any other: a millisecond within a site, some 100 between
+	// continents.
+	DefaultSpread = 150 * time.Millisecond
+	// DefaultDelay is what it allows for a message on its way to the owner, two hops at most.
+	DefaultDelay = 150 * time.Millisecond
+	// DefaultLinger is how long the owner forwards after the unit has gone. A client that moves on meanwhile waits
+	// for the end of it, so it is as short as its comment in Options allows.
+	DefaultLinger = DefaultSpread + DefaultDelay + 2*DefaultRetry
 	// DefaultTrail is how long the taker knows what it has had from the owner.
 	DefaultTrail = 5 * time.Second
 	// DefaultMessages is how many messages are kept for one unit on each side.
@@ -26,13 +33,13 @@ const (
 // Options are the timings and bounds of handoffs. The zero value means the defaults. All nodes
 // should have the same.
 type Options struct {
-	Retry  time.Duration `name:"handoff-retry" default:"250ms" help:"Time after which a request of a handoff is repeated."`
+	Retry  time.Duration `name:"handoff-retry" default:"100ms" help:"Time after which a request of a handoff is repeated."`
 	GiveUp time.Duration `name:"handoff-give-up" default:"8s" help:"How long a node tries to take a session before it tells the client that it does not exist."`
 	// Frozen bounds how long a taker that is slow, or dead and not yet declared lost, can stop a unit.
 	Frozen time.Duration `name:"handoff-frozen" default:"3s" help:"How long a session stays frozen for a node that does not confirm, before it goes on where it was."`
 	// Linger must exceed the time that a claim takes to reach every server of the backplane, plus the longest
 	// time that a message takes to reach the owner, plus two Retry: then nothing is lost between the two.
-	Linger time.Duration `name:"handoff-linger" default:"2s" help:"How long the old node forwards the messages of a session that has moved."`
+	Linger time.Duration `name:"handoff-linger" default:"500ms" help:"How long the old node forwards the messages of a session that has moved. Raise it where NATS servers are farther apart than 150 ms."`
 	// Trail must exceed the time by which a message can reach one node later than another, plus two Retry:
 	// then nothing comes twice.
 	Trail time.Duration `name:"handoff-trail" default:"5s" help:"How long the new node of a session drops late copies of what the old one forwarded."`

@@ -246,6 +246,11 @@ func (o *Owner[S, M]) Due() (at time.Duration, ok bool) {
 	return 0, false
 }
 
+// CutDue reports whether Tick would end the linger. It is for an edge whose inbox may fall behind: see Tick.
+func (o *Owner[S, M]) CutDue(now time.Duration) bool {
+	return o.phase == Lingering && now-o.since >= o.options.Linger
+}
+
 // Tick does what is due. It must not overtake messages: when it is called, what had reached this node before
 // now has been handled. A process that was stopped is noticed by the ticks that did not come, and Linger
 // begins again; if the backplane's inbox can fall behind by as much as Linger, let ticks come out of the
@@ -262,7 +267,7 @@ func (o *Owner[S, M]) Tick(now time.Duration) []Action {
 		if stalled {
 			o.since = now
 		}
-		if now-o.since >= o.options.Linger {
+		if o.CutDue(now) {
 			return o.cut(now, false)
 		}
 	case Leaving:
