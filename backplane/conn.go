@@ -42,10 +42,13 @@ var ErrClosed = nats.ErrConnectionClosed
 type Options struct {
 	URL          string `name:"nats" env:"PATCHBAY_NATS,NATS_URL" default:"nats://127.0.0.1:4222" help:"NATS servers, comma-separated."`
 	Prefix       string `name:"nats-prefix" default:"pb" help:"First token of every subject; clusters that share an account need their own."`
-	Credentials  string `name:"nats-credentials" type:"path" help:"NATS credentials file (JWT and seed)."`
-	CA           string `name:"nats-ca" type:"path" help:"PEM file of the authorities to trust for NATS over TLS."`
 	PendingBytes int    `name:"nats-pending-bytes" default:"33554432" help:"Bytes that may wait while NATS is away; past them publishes fail."`
+	Login        Login  `embed:"" prefix:"nats-"`
+	TLS          TLS    `embed:"" prefix:"nats-"`
 
+	// Role, if set, is the last token of what this connection's inboxes begin with, <prefix>.inbox.<role>, so that
+	// each role's user can be confined to its own.
+	Role Role `kong:"-"`
 	// Name appears in the NATS server's connection list.
 	Name string `kong:"-"`
 	// Server, if set, is reached in process, and URL is not used.
@@ -79,7 +82,11 @@ func Open(ctx context.Context, o Options) (*Conn, error) {
 		o.PendingBytes = DefaultPendingBytes
 	}
 	c := &Conn{Subjects: NewSubjects(o.Prefix), log: o.Log, metrics: newMetrics(o.Metrics)}
-	settings := c.settings(&o)
+	settings, err := c.settings(&o)
+	if err != nil {
+		return nil, err
+	}
+	where := redact(o.URL)
 	for {
 		nc, err := nats.Connect(o.URL, settings...)
 		if err == nil {
@@ -87,21 +94,22 @@ func Open(ctx context.Context, o Options) (*Conn, error) {
 			return c, nil
 		}
 		if !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
-			return nil, fmt.Errorf("connect to NATS at %s: %w", o.URL, err)
+			return nil, fmt.Errorf("connect to NATS at %s: %w", where, err)
 		}
-		o.Log.Warn("NATS is not there yet", zap.String("url", o.URL), zap.Error(err))
+		o.Log.Warn("NATS is not there yet", zap.String("url", where), zap.Error(err))
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("connect to NATS at %s: %w", o.URL, errors.Join(ctx.Err(), err))
+			return nil, fmt.Errorf("connect to NATS at %s: %w", where, errors.Join(ctx.Err(), err))
 		case <-time.After(reconnectWait):
 		}
 	}
 }
 
-func (c *Conn) settings(o *Options) []nats.Option {
+func (c *Conn) settings(o *Options) ([]nats.Option, error) {
 	settings := []nats.Option{
 		nats.Name(o.Name),
 		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // a server that refuses us now may be given our new password next
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
 		nats.PingInterval(pingInterval),
@@ -114,13 +122,14 @@ func (c *Conn) settings(o *Options) []nats.Option {
 	if o.Server != nil {
 		settings = append(settings, nats.InProcessServer(o.Server.ns))
 	}
-	if o.Credentials != "" {
-		settings = append(settings, nats.UserCredentials(o.Credentials))
+	if o.Role != "" {
+		settings = append(settings, nats.CustomInboxPrefix(c.prefix+"inbox."+string(o.Role)))
 	}
-	if o.CA != "" {
-		settings = append(settings, nats.RootCAs(o.CA))
+	login, err := o.Login.settings()
+	if err != nil {
+		return nil, err
 	}
-	return settings
+	return append(append(settings, login...), o.TLS.settings()...), nil
 }
 
 func (c *Conn) disconnected(nc *nats.Conn, err error) {

@@ -16,6 +16,10 @@ import (
 // a polling payload or a WebSocket message at Socket.IO's default limit, with room to raise it.
 const DefaultServerPayload = 8 << 20
 
+// serverPending is what an embedded server may hold for a client that lags, in bytes: a slow gateway is better caught
+// by its own budget than cut off.
+const serverPending = 256 << 20
+
 // serverStart bounds how long an embedded server may take to accept connections.
 const serverStart = 10 * time.Second
 
@@ -24,6 +28,8 @@ var ErrServerStart = errors.New("backplane: embedded NATS server did not start")
 
 // ServerOptions configures an embedded NATS server.
 type ServerOptions struct {
+	// Config is a NATS configuration file: users, permissions, limits, TLS. What the other fields say goes before it.
+	Config string
 	// Listen is host:port; port 0 takes a free one. Empty means no listener: only Open
 	// with Options.Server reaches it.
 	Listen string
@@ -33,7 +39,7 @@ type ServerOptions struct {
 	Routes []string
 	// Name identifies the server in its cluster; empty lets NATS choose.
 	Name string
-	// MaxPayload is the largest message in bytes; 0 means DefaultServerPayload.
+	// MaxPayload is the largest message in bytes; 0 means the file's word, or DefaultServerPayload without a file.
 	MaxPayload int
 	// Log defaults to none.
 	Log *zap.Logger
@@ -44,34 +50,9 @@ type Server struct{ ns *server.Server }
 
 // StartServer starts a server and returns once it accepts connections.
 func StartServer(o ServerOptions) (*Server, error) {
-	if o.MaxPayload == 0 {
-		o.MaxPayload = DefaultServerPayload
-	}
-	settings := &server.Options{
-		ServerName: o.Name,
-		DontListen: o.Listen == "",
-		NoSigs:     true,
-		MaxPayload: int32(min(o.MaxPayload, 64<<20)),
-		MaxPending: 256 << 20, // a slow gateway is better caught by its own budget than cut off
-	}
-	var err error
-	if o.Listen != "" {
-		if settings.Host, settings.Port, err = hostPort(o.Listen); err != nil {
-			return nil, err
-		}
-	}
-	if o.Cluster != "" {
-		settings.Cluster.Name = "patchbay"
-		if settings.Cluster.Host, settings.Cluster.Port, err = hostPort(o.Cluster); err != nil {
-			return nil, err
-		}
-	}
-	for _, route := range o.Routes {
-		u, err := url.Parse(route)
-		if err != nil {
-			return nil, fmt.Errorf("route %q: %w", route, err)
-		}
-		settings.Routes = append(settings.Routes, u)
+	settings, err := o.settings()
+	if err != nil {
+		return nil, err
 	}
 	ns, err := server.NewServer(settings)
 	if err != nil {
@@ -86,6 +67,50 @@ func StartServer(o ServerOptions) (*Server, error) {
 		return nil, ErrServerStart
 	}
 	return &Server{ns}, nil
+}
+
+// settings turns the options, and the file if there is one, into NATS's own.
+func (o *ServerOptions) settings() (*server.Options, error) {
+	settings := &server.Options{MaxPayload: DefaultServerPayload, MaxPending: serverPending}
+	if o.Config != "" {
+		var err error
+		if settings, err = server.ProcessConfigFile(o.Config); err != nil {
+			return nil, fmt.Errorf("NATS configuration: %w", err)
+		}
+	}
+	settings.NoSigs = true
+	settings.DontListen = o.Listen == ""
+	if o.Name != "" {
+		settings.ServerName = o.Name
+	}
+	if o.MaxPayload != 0 {
+		settings.MaxPayload = int32(min(o.MaxPayload, 64<<20))
+	}
+	var err error
+	if o.Listen != "" {
+		if settings.Host, settings.Port, err = hostPort(o.Listen); err != nil {
+			return nil, err
+		}
+	}
+	if o.Cluster != "" {
+		if settings.Cluster.Host, settings.Cluster.Port, err = hostPort(o.Cluster); err != nil {
+			return nil, err
+		}
+		if settings.Cluster.Name == "" {
+			settings.Cluster.Name = "patchbay"
+		}
+	}
+	if len(o.Routes) > 0 {
+		settings.Routes = nil
+	}
+	for _, route := range o.Routes {
+		u, err := url.Parse(route)
+		if err != nil {
+			return nil, fmt.Errorf("route %q: %w", redact(route), err)
+		}
+		settings.Routes = append(settings.Routes, u)
+	}
+	return settings, nil
 }
 
 // URL is where clients connect; empty without a listener.

@@ -118,7 +118,7 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 // connect opens the backplane side.
 func (gw *Gateway) connect(ctx context.Context) error {
 	o := gw.options.Backplane
-	o.Name, o.Log, o.Metrics = "gateway "+gw.options.ID, gw.log, gw.options.Metrics
+	o.Role, o.Name, o.Log, o.Metrics = backplane.RoleGateway, "gateway "+gw.options.ID, gw.log, gw.options.Metrics
 	conn, err := backplane.Open(ctx, o)
 	if err != nil {
 		return err

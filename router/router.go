@@ -35,6 +35,7 @@ type Router struct {
 // its index is worth asking.
 func Open(ctx context.Context, o Options) (*Router, error) {
 	o.fill()
+	o.Backplane.Role = backplane.RoleRouter
 	conn, err := backplane.Open(ctx, o.Backplane)
 	if err != nil {
 		return nil, fmt.Errorf("open router: %w", err)

@@ -74,6 +74,7 @@ func (o *Options) complete() error {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
+	o.Backplane.Role = backplane.RoleWorker
 	o.Backplane.Name = cmp.Or(o.Backplane.Name, "worker "+o.ID)
 	if o.Backplane.Log == nil {
 		o.Backplane.Log = o.Log

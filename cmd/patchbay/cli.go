@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/alecthomas/kong"
 	"go.uber.org/zap"
+
+	"patchbay/internal/ops"
 )
 
 const description = `Socket.IO at cluster scale: gateways hold the clients, routers know who is where, workers run your application.
@@ -15,8 +16,9 @@ in a YAML file. A flag beats the environment, the environment beats the file.`
 
 // cli is the command line.
 type cli struct {
-	Config   string `name:"config" type:"path" placeholder:"FILE" help:"Settings file: YAML, its keys the names of flags, alone or under the name of a subcommand."`
-	LogLevel string `name:"log-level" default:"info" enum:"debug,info,warn,error" help:"Least level to log: ${enum}."`
+	Config   string           `name:"config" type:"path" placeholder:"FILE" help:"Settings file: YAML, its keys the names of flags, alone or under the name of a subcommand."`
+	Version  kong.VersionFlag `name:"version" help:"Print the version and leave."`
+	LogLevel string           `name:"log-level" default:"info" enum:"debug,info,warn,error" help:"Least level to log: ${enum}."`
 
 	Demo    demoCommand    `cmd:"" help:"Run everything in this one process, with a chat page to look at."`
 	Gateway gatewayCommand `cmd:"" help:"Run a gateway: it holds the clients' connections."`
@@ -24,7 +26,7 @@ type cli struct {
 	NATS    natsCommand    `cmd:"" name:"nats" help:"Run a NATS server, or one of a cluster, for the others to meet at."`
 	Revoke  revokeCommand  `cmd:"" help:"Take back a token, all of a user's, or a socket, on every gateway."`
 	Load    loadCommand    `cmd:"" help:"Put a Socket.IO server under load, and audit what it delivers."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Build   versionCommand `cmd:"" name:"version" help:"Print the version."`
 }
 
 // command is a parsed command line, ready to run.
@@ -35,8 +37,9 @@ func (c *cli) parse(args []string) (command, error) {
 		kong.Name("patchbay"),
 		kong.Description(description),
 		loadVariables(),
-		kong.PostBuild(nameEnvironment),
+		kong.PostBuild(ops.NameEnvironment),
 		kong.PostBuild(demoDefaults),
+		kong.Vars{"version": ops.Version("patchbay")},
 	)
 	if err != nil {
 		return nil, err
@@ -68,20 +71,4 @@ func (c *cli) BeforeResolve(parsed *kong.Context) error {
 	}
 	parsed.AddResolver(kong.ResolverFunc(resolvePort))
 	return nil
-}
-
-// nameEnvironment gives every flag its PATCHBAY_ variable.
-func nameEnvironment(k *kong.Kong) error {
-	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
-		flag, ok := node.(*kong.Flag)
-		if ok && flag.Name != "help" && len(flag.Envs) == 0 {
-			flag.Envs = []string{variable(flag)}
-			flag.Tag.Envs = flag.Envs
-		}
-		return next(nil)
-	})
-}
-
-func variable(flag *kong.Flag) string {
-	return "PATCHBAY_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 }

@@ -14,7 +14,8 @@ type natsCommand struct {
 	Cluster    string      `name:"cluster" placeholder:"HOST:PORT" help:"Address for the other servers of a cluster; empty means a server alone."`
 	Routes     []string    `name:"routes" placeholder:"nats://HOST:PORT" help:"The other servers' cluster addresses, comma-separated."`
 	ServerName string      `name:"server-name" help:"Name of this server in its cluster; NATS chooses one if empty."`
-	MaxPayload int         `name:"max-payload" default:"8388608" help:"Largest message in bytes."`
+	MaxPayload int         `name:"max-payload" default:"0" help:"Largest message in bytes; 0 means what the configuration file says, or 8388608."`
+	File       string      `name:"server-config" type:"path" placeholder:"FILE" help:"NATS configuration file: users and permissions (deploy/nats has one), limits, TLS. The flags here go before it."`
 	Ops        ops.Options `embed:"" set:"internal="`
 }
 
@@ -22,6 +23,7 @@ type natsCommand struct {
 func (c *natsCommand) Run(ctx context.Context, log *zap.Logger) error {
 	return ops.Run(ctx, c.Ops, log, func(_ context.Context, p ops.Process) (ops.Part, error) {
 		server, err := backplane.StartServer(backplane.ServerOptions{
+			Config:     c.File,
 			Listen:     c.Listen,
 			Cluster:    c.Cluster,
 			Routes:     c.Routes,

@@ -8,6 +8,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"gopkg.in/yaml.v3"
+
+	"patchbay/internal/ops"
 )
 
 var (
@@ -97,7 +99,7 @@ func (s *settings) Validate(app *kong.Application) error {
 func flagNames(node *kong.Node) map[string]bool {
 	names := map[string]bool{}
 	for _, flag := range node.Flags {
-		names[flag.Name] = flag.Name != "help" && flag.Name != "config"
+		names[flag.Name] = flag.Name != "help" && flag.Name != "config" && flag.Name != "version"
 	}
 	return names
 }
@@ -139,7 +141,7 @@ func resolvePort(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, erro
 	if flag.Name != "listen" || command != "gateway" && command != "demo" {
 		return nil, nil
 	}
-	if _, set := os.LookupEnv(variable(flag)); set {
+	if _, set := os.LookupEnv(ops.Variable(flag)); set {
 		return nil, nil
 	}
 	if port := os.Getenv("PORT"); port != "" {

@@ -16,16 +16,18 @@ import (
 
 // flags are an example's.
 type flags struct {
-	LogLevel string         `name:"log-level" default:"info" help:"debug, info, warn or error."`
-	Worker   worker.Options `embed:""`
-	Ops      ops.Options    `embed:""`
+	Version  kong.VersionFlag `name:"version" help:"Print the version and leave."`
+	LogLevel string           `name:"log-level" default:"info" help:"debug, info, warn or error."`
+	Worker   worker.Options   `embed:""`
+	Ops      ops.Options      `embed:""`
 }
 
 // Worker runs an application as a worker until the process is told to stop, and ends the process. register
 // adds the application's handlers.
 func Worker(name, description string, register func(*worker.App, *zap.Logger) error) {
 	var f flags
-	kong.Parse(&f, kong.Name(name), kong.Description(description), kong.Vars{"internal": "127.0.0.1:9301"})
+	kong.Parse(&f, kong.Name(name), kong.Description(description), kong.PostBuild(ops.NameEnvironment),
+		kong.Vars{"internal": "127.0.0.1:9301", "version": ops.Version(name)})
 	ctx, stop := ops.Interruptible(context.Background())
 	err := f.run(ctx, register)
 	stop()

@@ -24,12 +24,13 @@ const headerTimeout = 5 * time.Second
 // errStarting is readiness before anybody has said anything better.
 var errStarting = errors.New("starting")
 
-// NewRegistry returns a metrics registry that reports on the Go runtime and the process.
+// NewRegistry returns a metrics registry that reports on the build, the Go runtime and the process.
 func NewRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		newBuildInfo(),
 	)
 	return r
 }

@@ -1,8 +1,12 @@
-// A Patchbay cluster of separate processes: NATS, a router, gateways and contract workers.
+// A Patchbay cluster of separate processes: NATS, a router, gateways and contract workers. NATS has the users and
+// permissions of deploy/nats, so that every test also shows that they suffice.
 
-import { Process, freePort } from "./process.js";
+import { Process, freePort, root } from "./process.js";
 
 const secret = "a secret of the tests";
+const password = (role) => `${role}-password`;
+const roles = ["gateway", "router", "worker", "emitter", "operator", "admin"];
+const passwords = Object.fromEntries(roles.map((role) => [`PATCHBAY_NATS_${role.toUpperCase()}_PASSWORD`, password(role)]));
 
 /** A running cluster. */
 export class Cluster {
@@ -41,8 +45,8 @@ export class Cluster {
     const list = routes.map((route) => `nats://${route}`).join(",");
     this.addresses = listens;
     this.servers = await Promise.all(listens.map((listen, i) => this.#run("patchbay", [
-      "nats", "--listen", listen, ...(count > 1 ? ["--cluster", routes[i], "--routes", list, "--server-name", `n${i}`] : []),
-    ])));
+      "nats", "--listen", listen, "--server-config", `${root}deploy/nats/server.conf`, ...(count > 1 ? ["--cluster", routes[i], "--routes", list, "--server-name", `n${i}`] : []),
+    ], passwords)));
     [this.nats] = this.servers;
   }
 
@@ -52,7 +56,8 @@ export class Cluster {
       for (let i = 0; i < count; i++) {
         const nats = await reach(kind, i, this.addresses[i % this.addresses.length]);
         const own = await args(i);
-        parts.push(this.#run(program, [...own, "--nats", `nats://${nats}`]).then((one) => { list[i] = one; }));
+        const login = { PATCHBAY_NATS_USER: kind, PATCHBAY_NATS_PASSWORD: password(kind) };
+        parts.push(this.#run(program, [...own, "--nats", `nats://${nats}`], login).then((one) => { list[i] = one; }));
       }
     };
     this.routers = [];
@@ -79,17 +84,19 @@ export class Cluster {
     return sum;
   }
 
-  async #run(program, args) {
+  async #run(program, args, environment) {
     const internal = `127.0.0.1:${await freePort()}`;
-    const process = new Process(program, [...args, "--internal", internal], internal);
+    const process = new Process(program, [...args, "--internal", internal], internal, environment);
     this.#all.push(process);
     return process.start();
   }
 
-  /** Ends all, clients' side first; fails if one of them does not stop cleanly. */
+  /** Ends all, clients' side first; fails if one of them does not stop cleanly, or did what NATS does not permit its role. */
   async stop() {
     try {
       for (const process of this.#all.toReversed()) await process.stop();
+      const violations = this.#all.flatMap((process) => process.violations);
+      if (violations.length > 0) throw new Error(`NATS refused what a part needs (see deploy/nats/users.conf):\n${violations.join("\n")}`);
     } finally {
       await this.kill();
     }

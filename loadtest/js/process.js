@@ -52,22 +52,27 @@ export class Process {
    * @param {string} program name of a binary in bin/
    * @param {string[]} args its arguments
    * @param {string|null} internal host:port of its internal listener, whose /readyz tells that it has started
+   * @param {Record<string, string>} environment added to that of the tests
    */
-  constructor(program, args, internal) {
+  constructor(program, args, internal, environment = {}) {
     this.name = `${program} ${args[0]}`;
     this.path = `${root}bin/${program}`;
     this.args = args;
     this.internal = internal;
+    this.environment = environment;
     this.log = [];
+    this.violations = []; // lines about what NATS did not permit
   }
 
   async start() {
     if (!existsSync(this.path)) throw new Error(`${this.path} is not there: run make build`);
-    this.child = spawn(this.path, this.args, { cwd: root, stdio: ["ignore", "ignore", "pipe"] });
+    this.child = spawn(this.path, this.args, { cwd: root, env: { ...process.env, ...this.environment }, stdio: ["ignore", "ignore", "pipe"] });
     started.add(this);
     this.exited = once(this.child, "exit").finally(() => started.delete(this));
     this.child.stderr.setEncoding("utf8").on("data", (text) => {
-      this.log.push(...text.trimEnd().split("\n"));
+      const lines = text.trimEnd().split("\n");
+      this.violations.push(...lines.filter((line) => /permissions violation/i.test(line)));
+      this.log.push(...lines);
       this.log.splice(0, this.log.length - keptLines);
     });
     await this.#ready();
