@@ -141,6 +141,13 @@ func (s *session) unpack(box *boxedSession) {
 		}
 	}
 	s.state = sessionOpen
+	if l := s.loop; l.gw.quota.limit > 0 {
+		var h backplane.Handshake
+		if json.Unmarshal(box.Handshake, &h) == nil {
+			l.gw.quota.join(h.Address)
+			s.entered(h.Address)
+		}
+	}
 }
 
 // unpackSocket makes a socket of the session what it was, and asks its worker whether the last event from the former node has come.

@@ -91,6 +91,7 @@ func (s *session) forget() {
 	}
 	s.state = sessionClosed
 	s.loop.wheel.stop(&s.timer)
+	s.left()
 	if s.loop.sessions[s.key] == s {
 		delete(s.loop.sessions, s.key)
 	}

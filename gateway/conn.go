@@ -28,7 +28,7 @@ const lingerTime = 2 * time.Second
 type conn struct {
 	loop     *loop
 	session  *session // that it carries, or wants to take over
-	deadline *timer   // while sniffing or lingering
+	deadline *timer   // while sniffing, lingering or resting
 	in       []byte   // what was read of a frame or request that is not whole
 	parts    []byte   // of a fragmented message
 	out      [][]byte // frames to write, shared with others
@@ -37,10 +37,16 @@ type conn struct {
 	fd       int32
 	state    connState
 	partsOp  ws.OpCode // of the message in parts
-	dirty    bool      // in the loop's list of conns to write
-	blocked  bool      // the kernel takes no more for now
-	armed    bool      // the poller tells when it does again
-	released bool      // the descriptor is not ours any more
+	connFlags
+}
+
+// connFlags are a conn's small facts.
+type connFlags struct {
+	dirty    bool // in the loop's list of conns to write
+	blocked  bool // the kernel takes no more for now
+	armed    bool // the poller tells when it does again
+	resting  bool // its session is over its rates
+	released bool // the descriptor is not ours any more
 }
 
 // readable reads once and consumes what came. What is left in the kernel is
@@ -206,9 +212,7 @@ func (c *conn) flush() {
 			continue
 		case errors.Is(err, unix.EAGAIN):
 			c.blocked, c.armed = true, true
-			if err := c.loop.poll.change(int(c.fd), pollRead|pollWrite); err != nil {
-				c.gone(reasonTransportError)
-			}
+			c.watch()
 			return
 		case err != nil:
 			c.gone(reasonTransportError)
@@ -273,8 +277,7 @@ func (c *conn) drained() {
 	}
 	if c.armed {
 		c.armed = false
-		if err := c.loop.poll.change(int(c.fd), pollRead); err != nil {
-			c.gone(reasonTransportError)
+		if c.watch(); c.state == connDead {
 			return
 		}
 	}
@@ -308,6 +311,9 @@ func (c *conn) shut() {
 func (c *conn) linger() {
 	c.state = connLinger
 	c.in, c.parts = nil, nil
+	if c.resting {
+		c.wake()
+	}
 	c.setDeadline(lingerTime)
 }
 
@@ -359,8 +365,12 @@ func (c *conn) stopDeadline() {
 	}
 }
 
-// expire implements expirer: the request did not come, or the peer does not close.
+// expire implements expirer: the request did not come, or the peer does not close, or has rested.
 func (c *conn) expire(time.Duration) {
+	if c.state == connOpen {
+		c.wake()
+		return
+	}
 	if c.state == connSniff {
 		c.loop.gw.metrics.badPackets.WithLabelValues("header timeout").Inc()
 	}

@@ -58,11 +58,18 @@ type backend struct {
 	birth    backplane.Birth // of the sockets born here
 }
 
+// entrance decides who comes in.
+type entrance struct {
+	guard *guard
+	door  *door
+	quota *quota
+}
+
 // front is the side towards the clients, and what ends it.
 type front struct {
 	listener *listener
 	loops    []*loop
-	guard    *guard
+	entrance
 	relays   relays
 	routes   routes
 	web      *web
@@ -102,10 +109,14 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
+	door, err := newDoor(&options.HTTP)
+	if err != nil {
+		return nil, err
+	}
 	if err := gw.connect(ctx); err != nil {
 		return nil, err
 	}
-	gw.guard = guard
+	gw.guard, gw.door, gw.quota = guard, door, newQuota(&options.Rate)
 	if err := gw.listen(ctx); err != nil {
 		gw.disconnect()
 		return nil, err

@@ -153,6 +153,10 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 		preflight(rw, r)
 		return
 	}
+	if !w.gw.door.admits(r.Header) {
+		w.refuse(rw, engineio.Forbidden)
+		return
+	}
 	if isUpgrade(r) {
 		w.upgrade(rw, r, echo)
 		return
@@ -171,8 +175,15 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 	case query.Get("EIO") != strconv.Itoa(engineio.Protocol):
 		w.refuse(rw, engineio.UnsupportedProtocol)
 	default:
-		handshake := encodeHandshake(withHost(r), r.URL, remoteIP(r))
-		answer, ok := w.ask(r.Context(), w.gw.nextLoop(), &request{kind: requestOpen, handshake: handshake, echo: echo})
+		h := withHost(r)
+		address, secure := w.gw.door.source(remoteIP(r), false, h)
+		if !w.gw.enter(address) {
+			rw.Header().Set("Retry-After", "1")
+			http.Error(rw, "too many connections", http.StatusServiceUnavailable)
+			return
+		}
+		handshake := encodeHandshake(h, r.URL, address, secure)
+		answer, ok := w.ask(r.Context(), w.gw.nextLoop(), &request{kind: requestOpen, handshake: handshake, address: address, echo: echo})
 		if ok {
 			// A client that is gone before it knows its session id leaves a session that pings end.
 			_ = w.write(rw, answer)

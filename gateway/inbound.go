@@ -75,6 +75,9 @@ func (s *session) attachment(data []byte) {
 
 // dispatch handles a whole Socket.IO packet (Socket.IO, section "Packet types").
 func (s *session) dispatch(p socketio.Packet, attachments [][]byte) {
+	if !s.affords(p, attachments) {
+		return
+	}
 	if p.Type == socketio.Connect {
 		s.connect(p)
 		return

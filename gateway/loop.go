@@ -68,6 +68,8 @@ type owned struct {
 	sockets    map[string]*socket    // by socket id, connecting ones included
 	namespaces map[string]*namespace // those with a socket here
 	tokens     tokens                // what their clients have proved
+	addresses  map[*session]string   // where they come from, if that is limited
+	slow       map[*slowPost]struct{}
 }
 
 // turn is what a turn leaves for its end.
@@ -235,6 +237,9 @@ func (l *loop) finish() {
 	}
 	for _, a := range l.arrivals {
 		a.drop()
+	}
+	for p := range l.slow {
+		p.expire(l.now)
 	}
 	for _, s := range l.sessions {
 		s.forget()

@@ -11,10 +11,12 @@ type metrics struct {
 	clientMetrics
 	messageMetrics
 	socketMetrics
-	relays   *prometheus.HistogramVec
-	tokens   *prometheus.CounterVec
-	revoked  prometheus.Counter
-	handoffs *prometheus.CounterVec
+	relays          *prometheus.HistogramVec
+	overRate        *prometheus.CounterVec
+	refusedSessions *prometheus.CounterVec
+	tokens          *prometheus.CounterVec
+	revoked         prometheus.Counter
+	handoffs        *prometheus.CounterVec
 }
 
 // clientMetrics count connections, sessions and what clients do wrong.
@@ -55,6 +57,8 @@ func newMetrics(gw *Gateway) (*metrics, error) {
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .05, .25, 1, 5, 30},
 	}, []string{"outcome"})
 	r.add(m.relays)
+	m.overRate = r.vector("over_rate_total", "Packets that came from clients beyond their rates, by what became of them.", "outcome")
+	m.refusedSessions = r.vector("sessions_refused_total", "Sessions refused because too many are opened (rate) or come from one address (address).", "limit")
 	m.tokens = r.vector("tokens_total", "Clients' tokens checked at CONNECT and at a refresh, and those that ended on a live socket, by outcome.", "outcome")
 	m.revoked = r.counter("revoked_sockets_total", "Sockets ended because they, their user or their token were revoked.")
 	m.handoffs = r.vector("handoffs_total", "Sessions and sockets taken from another node, by cause and outcome.", "cause", "outcome")

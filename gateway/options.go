@@ -28,6 +28,7 @@ type Options struct {
 	Limits    Limits            `embed:""`
 	Handoff   handoff.Options   `embed:""`
 	Auth      auth.Options      `embed:""`
+	Rate      RateOptions       `embed:""`
 
 	ID     string `name:"node" help:"Node id, lower-case letters and digits; random if empty."`
 	Listen string `name:"listen" default:":8080" help:"Public address to listen on."`
@@ -80,9 +81,15 @@ func (w *Window) UnmarshalText(text []byte) error {
 type HTTPOptions struct {
 	Path       string `name:"path" default:"/socket.io/" help:"Path of the Socket.IO endpoint."`
 	CORSOrigin string `name:"cors-origin" help:"Origin that browsers may connect from, or *; empty sends no CORS headers."`
-	Cookie     string `name:"cookie" help:"Name of a cookie that carries the session id; empty sends none."`
-	PageDir    string `name:"page-dir" help:"Directory of static files to serve outside the Socket.IO path; nothing is served there if empty."`
-	ClientDir  string `name:"client-dir" default:"node_modules/socket.io-client/dist" help:"Directory of the client bundles to serve; where npm installs socket.io-client."`
+	// Origins keeps pages of others from using their visitors' cookies and networks.
+	Origins string `name:"allow-origins" help:"Origins that browsers may connect from, comma-separated, such as https://example.com or https://*.example.com; others get 403, by polling and WebSocket alike. Empty lets all in."`
+	// RequireHeaders are what a proxy or a native client adds.
+	RequireHeaders []string `name:"require-header" sep:"none" placeholder:"NAME: VALUE" help:"Header that every request must have, with this value, or any if there is none; others get 403. May be given several times."`
+	// TrustedProxies stops clients from choosing the address that they seem to come from.
+	TrustedProxies string `name:"trusted-proxies" help:"Addresses and networks of proxies, comma-separated, whose X-Forwarded-For and X-Forwarded-Proto are believed."`
+	Cookie         string `name:"cookie" help:"Name of a cookie that carries the session id; empty sends none."`
+	PageDir        string `name:"page-dir" help:"Directory of static files to serve outside the Socket.IO path; nothing is served there if empty."`
+	ClientDir      string `name:"client-dir" default:"node_modules/socket.io-client/dist" help:"Directory of the client bundles to serve; where npm installs socket.io-client."`
 }
 
 // Limits bound what clients can make the gateway hold or do.
@@ -146,6 +153,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Limits.Attachments, socketio.DefaultAttachments)
 	setDefault(&o.Limits.PendingAcks, 10_000)
 	o.Auth = o.Auth.WithDefaults()
+	o.Rate.withDefaults()
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
@@ -172,7 +180,7 @@ func (o *Options) check() error {
 	case len(o.HTTP.Path) < 2 || o.HTTP.Path[0] != '/':
 		return fmt.Errorf("%w: path %q does not begin with a slash", ErrOptions, o.HTTP.Path)
 	}
-	return nil
+	return o.Rate.check()
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -23,6 +23,7 @@ type request struct {
 	id        sid
 	body      []byte
 	handshake []byte   // of a requestOpen
+	address   string   // likewise
 	echo      bool     // of a requestOpen: bare Engine.IO
 	of        *request // of a requestAbort: the GET that it ends; nil with relay
 	relay     string   // where the answer to a relayed request goes
@@ -109,6 +110,7 @@ func (r *request) cancel() {
 func (l *loop) openPolling(r *request) {
 	key, sid := l.newSID()
 	s := l.newSession(key, r.handshake, r.echo)
+	s.entered(r.address)
 	l.gw.metrics.opened.WithLabelValues("polling").Inc()
 	s.get = &request{kind: requestGet, respond: func(answer response) {
 		answer.sid = sid
@@ -193,6 +195,10 @@ func (s *session) post(r *request) {
 		if s.packet(p); s.state != sessionOpen {
 			break
 		}
+	}
+	if debt := s.owes(); debt > 0 {
+		s.loop.delay(r, debt)
+		return
 	}
 	r.respond(posted())
 }

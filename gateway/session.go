@@ -39,21 +39,27 @@ const (
 
 // session is one Engine.IO connection. Owned by its loop.
 type session struct {
-	loop      *loop
-	conn      *conn    // the WebSocket; nil while polling
-	get       *request // the open GET
-	bye       *request // the POST by which the client closed, not answered yet
-	queue     []*packet
-	queued    int // bytes in queue
+	loop *loop
+	conn *conn // the WebSocket; nil while polling
+	polled
 	sockets   []*socket
 	parts     *assembly // a packet whose attachments are still coming
 	upgrade   *upgrade
-	handshake []byte // a backplane.Handshake, encoded
+	bucket    *bucket // what its client may send now; nil if it has sent nothing or may send anything
+	handshake []byte  // a backplane.Handshake, encoded
 	timer     timer
 	deadlines
 	key   sessionKey
 	flags sessionFlags
 	state sessionState
+}
+
+// polled is what a session has while it is polling.
+type polled struct {
+	get    *request // the open one
+	bye    *request // the POST by which the client closed, not answered yet
+	queue  []*packet
+	queued int // bytes in queue
 }
 
 // deadlines are a session's, in its loop's time.

@@ -100,7 +100,7 @@ func TestRoomsAgainstNaive(t *testing.T) {
 func TestSizes(t *testing.T) {
 	for name, c := range map[string]struct{ got, most uintptr }{
 		"conn":       {unsafe.Sizeof(conn{}), 128},
-		"session":    {unsafe.Sizeof(session{}), 200},
+		"session":    {unsafe.Sizeof(session{}), 208},
 		"socket":     {unsafe.Sizeof(socket{}), 176},
 		"timer":      {unsafe.Sizeof(timer{}), 40},
 		"membership": {unsafe.Sizeof(membership{}), 24},

@@ -70,16 +70,18 @@ func (up *upgradeRequest) run(l *loop) {
 
 // finish answers the handshake and makes a conn of the descriptor. verdict is another node's, if that has the session.
 func (up *upgradeRequest) finish(l *loop, verdict *uint64, a *arrival) {
-	hs := &upgradeHandshake{loop: l, url: up.url, echo: up.echo, headers: http.Header{}, verdict: verdict}
+	hs := &upgradeHandshake{loop: l, url: up.url, peer: up.address, echo: up.echo, headers: http.Header{}, verdict: verdict}
 	memory := inMemory{r: bytes.NewReader(up.head)}
 	_, err := hs.upgrader().Upgrade(&memory)
 	if _, writeErr := unix.Write(up.fd, memory.w.Bytes()); err != nil || writeErr != nil {
 		l.gw.metrics.refusals.WithLabelValues("websocket").Inc()
+		hs.leave()
 		up.abandon(l)
 		return
 	}
 	c, err := l.attach(up.fd, connOpen)
 	if err != nil {
+		hs.leave()
 		l.gw.log.Error("cannot watch a connection", zap.Error(err))
 		up.abandon(l)
 		return
@@ -90,7 +92,8 @@ func (up *upgradeRequest) finish(l *loop, verdict *uint64, a *arrival) {
 	case verdict != nil:
 		c.shut()
 	case hs.session == nil:
-		s := l.newSession(hs.key, hs.handshake(up.address), up.echo)
+		s := l.newSession(hs.key, encodeHandshake(hs.headers, hs.url, hs.address, hs.secure), up.echo)
+		s.entered(hs.address)
 		s.conn, c.session = c, s
 		l.gw.metrics.opened.WithLabelValues("websocket").Inc()
 		s.start(hs.sid)
@@ -137,6 +140,9 @@ type upgradeHandshake struct {
 	key     sessionKey
 	sid     string
 	verdict *uint64 // see finish
+	peer    string
+	address string // of a new one, once it has been let in
+	secure  bool
 }
 
 func (h *upgradeHandshake) upgrader() ws.Upgrader {
@@ -155,6 +161,9 @@ func (h *upgradeHandshake) upgrader() ws.Upgrader {
 
 // check applies Engine.IO's rules before the 101. A refusal is a 400 in plain text.
 func (h *upgradeHandshake) check() (ws.HandshakeHeader, error) {
+	if !h.loop.gw.door.admits(h.headers) {
+		return nil, refuseUpgrade(engineio.Forbidden)
+	}
 	query := h.url.Query()
 	if query.Get("transport") != "websocket" {
 		return nil, refuseUpgrade(engineio.UnknownTransport)
@@ -175,25 +184,33 @@ func (h *upgradeHandshake) check() (ws.HandshakeHeader, error) {
 	if query.Get("EIO") != strconv.Itoa(engineio.Protocol) {
 		return nil, refuseUpgrade(engineio.UnsupportedProtocol)
 	}
+	address, secure := h.loop.gw.door.source(h.peer, false, h.headers)
+	if !h.loop.gw.enter(address) {
+		return nil, ws.RejectConnectionError(ws.RejectionStatus(http.StatusServiceUnavailable), ws.RejectionReason("too many connections"))
+	}
+	h.address, h.secure = address, secure
 	h.key, h.sid = h.loop.newSID()
 	headers := http.Header{}
 	h.loop.gw.setCookie(headers, h.sid)
 	return ws.HandshakeHeaderHTTP(headers), nil
 }
 
-func (h *upgradeHandshake) handshake(address string) []byte {
-	return encodeHandshake(h.headers, h.url, address)
+// leave gives the place back of a session that comes to nothing.
+func (h *upgradeHandshake) leave() {
+	if h.sid != "" {
+		h.loop.gw.quota.leave(h.address)
+	}
 }
 
 func refuseUpgrade(code engineio.Code) error {
-	return ws.RejectConnectionError(ws.RejectionStatus(http.StatusBadRequest), ws.RejectionReason(code.Message()))
+	return ws.RejectConnectionError(ws.RejectionStatus(code.Status()), ws.RejectionReason(code.Message()))
 }
 
 // encodeHandshake is what workers are told of a session's first request.
-func encodeHandshake(headers http.Header, u *url.URL, address string) []byte {
+func encodeHandshake(headers http.Header, u *url.URL, address string, secure bool) []byte {
 	blob, err := json.Marshal(backplane.Handshake{
 		Headers: headers, Query: u.Query(), Address: address, URL: u.RequestURI(),
-		Time: time.Now().UnixMilli(), XDomain: headers.Get("Origin") != "",
+		Time: time.Now().UnixMilli(), Secure: secure, XDomain: headers.Get("Origin") != "",
 	})
 	if err != nil {
 		panic("gateway: a handshake that is not JSON: " + err.Error())
