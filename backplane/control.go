@@ -95,6 +95,17 @@ type ControlReply struct {
 // NoSocket is ControlReply.Error when the socket is not, or no longer, there.
 const NoSocket = "no such socket"
 
+// Asked is a gateway's word on whom it has asked for an acknowledgement of an emit that has Emit.Ask, on the emit's reply subject. The
+// answers come on subjects of their own: see Subjects.Answer.
+type Asked struct {
+	Node    string   `json:"node"`
+	Sockets []string `json:"sockets,omitempty"`
+	More    bool     `json:"more,omitempty"` // there is another message of this gateway's
+}
+
+// SocketGone is HeaderError on the reply to an emit whose socket has disconnected before it acknowledged.
+const SocketGone = "socket disconnected"
+
 // Seen is a point in a node's membership feed.
 type Seen struct {
 	Node    string `json:"node"`
@@ -128,6 +139,7 @@ const (
 	QueryRooms   QueryOp = "rooms"   // the namespace's rooms with their sizes, by name, in pages
 	QuerySockets QueryOp = "sockets" // the sockets of the room or namespace, by id, in pages
 	QueryNodes   QueryOp = "nodes"   // nodes, workers and their loads
+	QueryWhere   QueryOp = "where"   // the nodes that have sockets of the rooms or namespace, and how many
 )
 
 // Query is a question to the membership index, on Subjects.Query. The router

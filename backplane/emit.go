@@ -19,7 +19,8 @@ const (
 	HeaderNamespace   = "Pb-Nsp"         // namespace, escaped, where the subject does not tell
 	HeaderRooms       = "Pb-Rooms"       // the target rooms, escaped, comma-separated
 	HeaderExcept      = "Pb-Except"      // rooms and socket ids to leave out, likewise
-	HeaderFlags       = "Pb-Flags"       // letters: v volatile
+	HeaderMatch       = "Pb-Match"       // a pattern of namespaces: see Subjects.Matching
+	HeaderFlags       = "Pb-Flags"       // letters: v volatile, u uncompressed, a ask for acknowledgements
 	HeaderAttachments = "Pb-Attachments" // lengths of the attachments that follow the JSON
 	HeaderError       = "Pb-Error"       // on replies: why there is no answer
 )
@@ -41,7 +42,11 @@ type Emit struct {
 	Namespace string   // "" when the subject tells
 	Rooms     []string // the whole target set where it is more than the subject's room
 	Except    []string // rooms or socket ids to leave out
-	Volatile  bool     // drop rather than queue
+	Match     string   // the pattern of the namespaces meant, a regular expression; of emits on Subjects.Matching alone
+
+	Volatile     bool // drop rather than queue
+	Uncompressed bool // do not compress where the client's connection would
+	Ask          bool // every recipient is asked for an acknowledgement: see Asked
 }
 
 // Encode makes the message that carries the emit to a subject. Payloads without
@@ -53,15 +58,38 @@ func (e *Emit) Encode(subject, reply string) *Msg {
 	SetNamespace(m, e.Namespace)
 	set(m, HeaderRooms, joinNames(e.Rooms))
 	set(m, HeaderExcept, joinNames(e.Except))
-	if e.Volatile {
-		set(m, HeaderFlags, "v")
-	}
+	set(m, HeaderMatch, e.Match)
+	set(m, HeaderFlags, e.Flags())
 	return m
+}
+
+// Flags are the letters of HeaderFlags.
+func (e *Emit) Flags() string {
+	var letters [3]byte
+	list := letters[:0]
+	if e.Volatile {
+		list = append(list, 'v')
+	}
+	if e.Uncompressed {
+		list = append(list, 'u')
+	}
+	if e.Ask {
+		list = append(list, 'a')
+	}
+	return string(list)
+}
+
+// SetFlags takes the letters of HeaderFlags; those that it does not know mean nothing.
+func (e *Emit) SetFlags(letters string) {
+	e.Volatile = strings.Contains(letters, "v")
+	e.Uncompressed = strings.Contains(letters, "u")
+	e.Ask = strings.Contains(letters, "a")
 }
 
 // plain reports whether the emit needs no header but its id.
 func (e *Emit) plain() bool {
-	return len(e.Attachments) == 0 && e.Namespace == "" && len(e.Rooms) == 0 && len(e.Except) == 0 && !e.Volatile
+	return len(e.Attachments) == 0 && e.Namespace == "" && len(e.Rooms) == 0 && len(e.Except) == 0 && e.Match == "" &&
+		!e.Volatile && !e.Uncompressed && !e.Ask
 }
 
 // DecodeEmit reads an emit. Its bytes alias the message's.
@@ -75,7 +103,8 @@ func DecodeEmit(m *Msg) (Emit, error) {
 	if e.Namespace, err = NamespaceOf(m); err != nil {
 		return e, err
 	}
-	e.Volatile = strings.Contains(get(m, HeaderFlags), "v")
+	e.SetFlags(get(m, HeaderFlags))
+	e.Match = get(m, HeaderMatch)
 	if e.Rooms, err = splitNames(get(m, HeaderRooms)); err != nil {
 		return e, err
 	}
@@ -132,6 +161,37 @@ func (p *Payload) encode(m *Msg) {
 		m.Data = append(m.Data, a...)
 	}
 	set(m, HeaderAttachments, strings.Join(lengths, ","))
+}
+
+// maxLeftRooms is how many bytes of room names go along with a disconnection.
+const maxLeftRooms = 128 << 10
+
+// tooManyRooms stands for rooms whose names are too long together. No room's name is escaped like this.
+const tooManyRooms = "*"
+
+// EncodeDisconnect makes the message that tells a worker that a socket is gone: why, and in which rooms it was, its own
+// left out. If their names have more than 128 KiB it does not tell.
+func EncodeDisconnect(subject, reason string, rooms []string) *Msg {
+	m := &Msg{Subject: subject, Data: []byte(reason)}
+	list := joinNames(rooms)
+	if len(list) > maxLeftRooms {
+		list = tooManyRooms
+	}
+	set(m, HeaderRooms, list)
+	return m
+}
+
+// LeftRooms returns the rooms in which a socket was that is gone; nil if the message does not tell.
+func LeftRooms(m *Msg) []string {
+	list := get(m, HeaderRooms)
+	rooms, err := splitNames(list)
+	switch {
+	case err != nil || list == tooManyRooms:
+		return nil
+	case rooms == nil:
+		return []string{}
+	}
+	return rooms
 }
 
 // SetNamespace notes on a message which namespace it is about; "" notes nothing.

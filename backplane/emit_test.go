@@ -3,6 +3,7 @@ package backplane
 import (
 	"bytes"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,9 @@ func TestEmitRoundTrip(t *testing.T) {
 		{Payload: Payload{JSON: []byte(`["e"]`)}},
 		{Payload: Payload{JSON: []byte(`["e"]`), Attachments: [][]byte{[]byte("a"), {}, []byte("ccc")}}},
 		{Payload: Payload{JSON: []byte(`["e"]`)}, ID: "x.1", Volatile: true},
+		{Payload: Payload{JSON: []byte(`["e"]`)}, Uncompressed: true},
+		{Payload: Payload{JSON: []byte(`["e"]`)}, Volatile: true, Uncompressed: true, Ask: true},
+		{Payload: Payload{JSON: []byte(`["e"]`)}, Match: `^(?:/dynamic-\d+)$`, Rooms: []string{"a"}},
 		{Payload: Payload{JSON: []byte(`["e"]`)}, Namespace: "/ é, \r\n ", Rooms: []string{"", "-", "a,b", "é", " "}, Except: []string{"%2D"}},
 	} {
 		m := e.Encode("s", "r")
@@ -30,6 +34,22 @@ func TestEmitRoundTrip(t *testing.T) {
 	plain := &Emit{Payload: Payload{JSON: []byte(`["e"]`)}}
 	if m := plain.Encode("s", ""); m.Header != nil || &m.Data[0] != &plain.JSON[0] {
 		t.Error("a bare emit has headers or is copied")
+	}
+}
+
+// A worker learns in which rooms a socket was, unless their names are too long.
+func TestDisconnectRooms(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	for _, c := range []struct{ rooms, want []string }{
+		{nil, []string{}},
+		{[]string{"a", "é, b", "*", ""}, []string{"a", "é, b", "*", ""}},
+		{[]string{"*"}, []string{"*"}},
+		{slices.Repeat([]string{long}, 1000), nil},
+	} {
+		m := EncodeDisconnect("s", "transport close", c.rooms)
+		if got := LeftRooms(m); !reflect.DeepEqual(got, c.want) || string(m.Data) != "transport close" {
+			t.Errorf("%.5v became %.5v, %q", c.rooms, got, m.Data)
+		}
 	}
 }
 

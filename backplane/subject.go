@@ -88,6 +88,12 @@ func (s Subjects) AddressAll(e *Emit, nsp string) string {
 	return s.Namespace(nsp)
 }
 
+// Matching is where emits to all namespaces that match a pattern go: Emit.Match. Every gateway subscribes.
+func (s Subjects) Matching() string { return s.prefix + "matching" }
+
+// Answer is where one socket's acknowledgement of an emit goes that asked many: below the emit's reply subject.
+func (s Subjects) Answer(reply, socket string) string { return reply + "." + socket }
+
 // SocketEmit is where emits to one socket go. The birth node holds them all with
 // SocketsBorn; a node that adopts the socket subscribes to SocketAll.
 func (s Subjects) SocketEmit(id string) string { return s.socket(id) + ".emit" }

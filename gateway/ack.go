@@ -8,8 +8,9 @@ import (
 // Why an emit that asks for an acknowledgement will get none, as backplane.HeaderError says it.
 const (
 	ackNoSocket     = backplane.NoSocket
-	ackDisconnected = "socket disconnected"
+	ackDisconnected = backplane.SocketGone
 	ackTooMany      = "too many acknowledgements owed"
+	ackDropped      = "volatile, and dropped"
 )
 
 // owedAcks are the acknowledgements that a client owes to applications: ack id to reply subject.
@@ -22,16 +23,26 @@ type owedAcks struct {
 // owe notes that the client is asked for an acknowledgement, and returns its id. ok is false when
 // the client owes too many.
 func (k *socket) owe(reply string) (id uint64, ok bool) {
+	if k.acks != nil {
+		id = k.acks.next
+	}
+	if !k.oweAs(id, reply) {
+		return 0, false
+	}
+	k.acks.next++
+	return id, true
+}
+
+// oweAs is owe under an id that was chosen before. It fails for one that the client owes already, too.
+func (k *socket) oweAs(id uint64, reply string) bool {
 	if k.acks == nil {
 		k.acks = &owedAcks{replies: map[uint64]string{}}
 	}
-	if len(k.acks.replies) >= k.nsp.loop.gw.options.Limits.PendingAcks {
-		return 0, false
+	if _, taken := k.acks.replies[id]; taken || len(k.acks.replies) >= k.nsp.loop.gw.options.Limits.PendingAcks {
+		return false
 	}
-	id = k.acks.next
-	k.acks.next++
 	k.acks.replies[id] = reply
-	return id, true
+	return true
 }
 
 // acknowledged passes a client's acknowledgement to whoever asked. An unknown one is harmless.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"regexp"
 	"strconv"
 
 	"github.com/gobwas/ws"
@@ -14,8 +15,14 @@ import (
 type target struct {
 	nsp    string
 	room   string
-	whole  bool // the whole namespace, unless the emit names rooms
-	socket bool // room is a socket id: that socket, and a room of its name
+	whole  bool           // the whole namespace, unless the emit names rooms
+	socket bool           // room is a socket id: that socket, and a room of its name
+	match  *regexp.Regexp // if set, every namespace whose name matches
+}
+
+// in reports whether a namespace is meant, as far as the subject tells.
+func (t *target) in(nsp string) bool {
+	return (t.nsp == "" || t.nsp == nsp) && (t.match == nil || t.match.MatchString(nsp))
 }
 
 // broadcast is an emit on its way through the loops. It is read-only and shared by them:
@@ -24,7 +31,8 @@ type broadcast struct {
 	id     string // to be found by in the history, and the client's offset; empty if it is not to be recovered
 	target target
 	emit   backplane.Emit
-	reply  string    // where the client's acknowledgement goes, of an emit to one socket
+	reply  string    // where the client's acknowledgement goes
+	tally  *tally    // of an emit that asks many
 	wire   []*packet // of a socket's, encoded by its loop
 	mark   handoff.Mark
 	own
@@ -41,7 +49,14 @@ func (b *broadcast) dispatch(l *loop) {
 		b.toOwn(l)
 		return
 	}
-	if b.target.socket {
+	switch {
+	case b.tally != nil:
+		b.askAll(l)
+		return
+	case b.target.match != nil:
+		b.toMatching(l)
+		return
+	case b.target.socket:
 		b.toSocket(l)
 		return
 	}
@@ -49,6 +64,23 @@ func (b *broadcast) dispatch(l *loop) {
 	if n == nil {
 		return
 	}
+	b.to(l, n)
+}
+
+// toMatching delivers to each namespace that matches as if the emit were for it alone.
+func (b *broadcast) toMatching(l *loop) {
+	for name, n := range l.namespaces {
+		if len(n.members) > 0 && b.target.in(name) {
+			one := &broadcast{
+				id: b.id, mark: b.mark, target: target{nsp: name, whole: true}, emit: b.emit, wire: encodeEvent(name, b.emit.Payload, b.id),
+			}
+			one.to(l, n)
+		}
+	}
+}
+
+// to delivers to a namespace's share of the recipients.
+func (b *broadcast) to(l *loop, n *namespace) {
 	l.history.add(b, b.wire, l.now)
 	switch {
 	case len(b.emit.Rooms) > 0 || len(b.emit.Except) > 0:
@@ -80,6 +112,16 @@ func (b *broadcast) toRoom(r *room) {
 // toUnion delivers to several rooms, or to all less some: each socket is marked
 // with the number of this emit when it is left out or has been served.
 func (b *broadcast) toUnion(l *loop, n *namespace) {
+	chosen := b.choose(l, n)
+	for i, k := range chosen {
+		k.deliver(b.wire, b.emit.Volatile)
+		chosen[i] = nil
+	}
+	l.pending.chosen = chosen[:0]
+}
+
+// choose finds the recipients in a namespace. The list is the loop's own: it is good until the next call.
+func (b *broadcast) choose(l *loop, n *namespace) []*socket {
 	l.pending.mark++
 	mark := l.pending.mark
 	for _, name := range b.emit.Except {
@@ -114,11 +156,7 @@ func (b *broadcast) toUnion(l *loop, n *namespace) {
 			pick(k)
 		}
 	}
-	for i, k := range chosen {
-		k.deliver(b.wire, b.emit.Volatile)
-		chosen[i] = nil
-	}
-	l.pending.chosen = chosen[:0]
+	return chosen
 }
 
 // rooms are the rooms that the emit is for; none for a whole namespace.
@@ -185,15 +223,24 @@ func (b *broadcast) ask(k *socket, l *loop) {
 	b.put(k, l)
 }
 
-// put delivers an emit that wants an acknowledgement to its socket.
+// put delivers an emit that wants an acknowledgement to its socket, or to one of those that it asks.
 func (b *broadcast) put(k *socket, l *loop) {
-	if !k.here() {
-		l.gw.noAck(b.reply, ackNoSocket)
+	reply := b.reply
+	if b.emit.Ask {
+		reply = l.gw.conn.Answer(reply, k.id)
+	}
+	switch {
+	case !k.here():
+		l.gw.noAck(reply, ackNoSocket)
+		return
+	case b.emit.Volatile && !k.session.writable():
+		l.gw.metrics.dropped.Inc()
+		l.gw.noAck(reply, ackDropped)
 		return
 	}
-	id, ok := k.owe(b.reply)
+	id, ok := k.owe(reply)
 	if !ok {
-		l.gw.noAck(b.reply, ackTooMany)
+		l.gw.noAck(reply, ackTooMany)
 		return
 	}
 	k.transmit(encodePacket(socketio.Packet{

@@ -56,7 +56,7 @@ func (k *socket) leaveSession(reason string) {
 	gw.metrics.sockets.Dec()
 	gw.feed.add(backplane.Change{Op: backplane.SocketRemoved, Socket: k.id})
 	if k.homing == nil { // a worker that accepts it now is told then
-		gw.toWorker(k.worker, "disconnect", k.id, []byte(reason))
+		gw.countPublish(gw.conn.PublishMsg(backplane.EncodeDisconnect(gw.conn.Worker(k.worker, "disconnect", k.id), reason, k.roomNames())))
 	}
 	k.homing = nil
 }

@@ -151,7 +151,7 @@ func (gw *Gateway) connect(ctx context.Context) error {
 		intake: &intake{gw: gw, inbox: inbox, seal: newSealer(gw.secret), cuts: make(chan *cut, maxCuts), done: make(chan struct{})},
 	}
 	gw.own = conn.Node(gw.options.ID, "", "")
-	for _, subject := range []string{conn.NodeAll(gw.options.ID), conn.SocketsBorn(gw.options.ID, gw.birth), conn.Hello(), conn.Lost(), conn.Revocations()} {
+	for _, subject := range []string{conn.NodeAll(gw.options.ID), conn.SocketsBorn(gw.options.ID, gw.birth), conn.Hello(), conn.Lost(), conn.Matching(), conn.Revocations()} {
 		if _, err := inbox.Subscribe(subject); err != nil {
 			gw.disconnect()
 			return err

@@ -13,7 +13,7 @@ func (b *broadcast) past(nsp string, now time.Duration) past {
 
 // names reports whether an emit is for a socket that is in its rooms.
 func (b *broadcast) names(k *socket) bool {
-	if b.target.nsp != "" && b.target.nsp != k.nsp.name {
+	if !b.target.in(k.nsp.name) {
 		return false
 	}
 	for _, name := range b.emit.Except {
@@ -32,7 +32,7 @@ func (b *broadcast) names(k *socket) bool {
 
 // mayName reports whether an emit may be for a socket that is not here.
 func (b *broadcast) mayName(id, nsp string, in map[string]struct{}) bool {
-	if b.target.nsp != "" && b.target.nsp != nsp {
+	if !b.target.in(nsp) {
 		return false
 	}
 	rooms := b.rooms()
@@ -54,7 +54,7 @@ func (k *socket) hand(b *broadcast) {
 		return
 	}
 	if b.reply != "" {
-		if b.target.room == k.id {
+		if b.emit.Ask && b.names(k) || !b.emit.Ask && b.target.room == k.id {
 			b.put(k, l)
 		}
 		return

@@ -163,7 +163,10 @@ type appEvent struct {
 }
 
 // leave is a disconnect as a worker is told of it.
-type leave struct{ socket, reason string }
+type leave struct {
+	socket, reason string
+	rooms          []string // nil if it does not say
+}
 
 func newApp(t testing.TB, nats *backplane.Server) *app {
 	t.Helper()
@@ -252,7 +255,7 @@ func (a *app) handle(m *backplane.Msg) {
 		default:
 		}
 	case ok && verb == "disconnect":
-		put(a, a.leaves, leave{socket, string(m.Data)})
+		put(a, a.leaves, leave{socket, string(m.Data), backplane.LeftRooms(m)})
 	case ok && verb == "left":
 	case ok && verb == "moved":
 		if a.answersMoved.Load() {

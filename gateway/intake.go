@@ -20,6 +20,7 @@ type intake struct {
 	inbox   *backplane.Inbox
 	seal    *sealer
 	seen    recent    // ids of emits that come on several subjects
+	match   patterns  // of namespaces
 	ids     uint64    // given to emits that have none
 	knowing bool      // what had been revoked before, or that there was nobody to ask
 	parts   parts     // notes of handoffs that are not whole yet
@@ -63,6 +64,8 @@ func (in *intake) handle(m *backplane.Msg) {
 		in.revoke(m)
 	case m.Subject == conn.Revoked():
 		in.tellRevoked(m)
+	case m.Subject == conn.Matching():
+		in.emit(m, target{whole: true}, in.gw.allLoops())
 	case strings.HasPrefix(m.Subject, in.gw.own):
 		in.own(m, verb, arg)
 	default: // hashed names: the headers tell
@@ -197,6 +200,9 @@ func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
 	if err == nil {
 		err = socketio.ValidEvent(e.JSON, &in.gw.served)
 	}
+	if err == nil && m.Subject == in.gw.conn.Matching() {
+		to.match, err = in.match.compile(e.Match)
+	}
 	if err != nil {
 		in.bad(m, "emit: "+err.Error())
 		if m.Reply != "" {
@@ -218,16 +224,20 @@ func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
 	}
 	in.gw.metrics.emits.Inc()
 	b := &broadcast{target: to, emit: e, reply: m.Reply}
+	if b.emit.Ask = e.Ask && m.Reply != "" && to.nsp != "" && to.match == nil; b.emit.Ask {
+		b.tally = newTally(in.gw, m.Reply, shards)
+		b.wire = b.tally.wire(to.nsp, e.Payload)
+	}
 	b.mark, _ = handoff.ParseMark(e.ID)
 	if in.gw.recovery > 0 && !e.Volatile && m.Reply == "" {
 		b.id = in.offset(e.ID)
 	}
-	if !to.socket {
+	if !to.socket && to.match == nil && b.tally == nil {
 		b.wire = encodeEvent(to.nsp, e.Payload, b.id)
 	}
 	for _, l := range in.gw.loops {
-		if shards&(1<<l.index) != 0 {
-			l.post(b)
+		if shards&(1<<l.index) != 0 && !l.post(b) {
+			b.tally.done(nil)
 		}
 	}
 }

@@ -284,6 +284,10 @@ func (o *leaving) redeliver(b *broadcast) {
 			if own {
 				b.own.run(o.loop)
 			}
+		case b.emit.Ask:
+			if b.names(k) {
+				o.loop.gw.noAck(o.loop.gw.conn.Answer(b.reply, k.id), ackNoSocket)
+			}
 		case b.reply != "" && own:
 			o.loop.gw.noAck(b.reply, ackNoSocket)
 		case k.taking() != nil:

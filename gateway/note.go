@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -148,7 +149,8 @@ type sealed struct {
 	Rooms       []string   `json:"rooms,omitempty"`
 	Except      []string   `json:"except,omitempty"`
 	Reply       string     `json:"reply,omitempty"`
-	Volatile    bool       `json:"volatile,omitempty"`
+	Match       string     `json:"match,omitempty"`
+	Flags       string     `json:"flags,omitempty"` // as in its header
 	Whole       bool       `json:"whole,omitempty"`
 	Socket      bool       `json:"socket,omitempty"`
 	Own         *sealedOwn `json:"own,omitempty"`
@@ -165,7 +167,7 @@ func (b *broadcast) seal() *sealed {
 	e := &sealed{
 		JSON: b.emit.JSON, Attachments: b.emit.Attachments, ID: b.emit.ID, Offset: b.id,
 		Namespace: b.target.nsp, Room: b.target.room, Whole: b.target.whole, Socket: b.target.socket,
-		Rooms: b.emit.Rooms, Except: b.emit.Except, Reply: b.reply, Volatile: b.emit.Volatile,
+		Rooms: b.emit.Rooms, Except: b.emit.Except, Reply: b.reply, Match: b.emit.Match, Flags: b.emit.Flags(),
 	}
 	switch {
 	case b.control != nil:
@@ -183,8 +185,15 @@ func (e *sealed) open() *broadcast {
 		target: target{nsp: e.Namespace, room: e.Room, whole: e.Whole, socket: e.Socket},
 		emit: backplane.Emit{
 			Payload: backplane.Payload{JSON: e.JSON, Attachments: e.Attachments},
-			ID:      e.ID, Rooms: e.Rooms, Except: e.Except, Volatile: e.Volatile,
+			ID:      e.ID, Rooms: e.Rooms, Except: e.Except, Match: e.Match,
 		},
+	}
+	b.emit.SetFlags(e.Flags)
+	if e.Match != "" {
+		var err error
+		if b.target.match, err = regexp.Compile(e.Match); err != nil {
+			b.target.nsp = e.Match // the node that sent it could compile it: here it is nobody's
+		}
 	}
 	b.mark, _ = handoff.ParseMark(e.ID)
 	switch {

@@ -37,7 +37,8 @@ func clustered(o *Options) {
 	o.Handoff = handoff.Options{Retry: 50 * time.Millisecond, Linger: 300 * time.Millisecond, Trail: 300 * time.Millisecond}
 }
 
-// stream publishes numbered emits for one socket, in turns to its room, its namespace, itself, and two rooms at once.
+// stream publishes numbered emits for one socket, in turns to its room, its namespace, itself, two rooms at once, and a room
+// of all namespaces that match a pattern.
 type stream struct {
 	*app
 	socket string
@@ -51,7 +52,7 @@ func (s *stream) next() {
 		Payload: payload(fmt.Sprintf(`["n",%d]`, s.last)),
 		ID:      handoff.Mark{Publisher: "p1", Sequence: uint64(s.last)}.String(),
 	}
-	switch s.last % 4 {
+	switch s.last % 5 {
 	case 0:
 		s.publish(e.Encode(s.conn.Address(e, "/", "a"), ""))
 	case 1:
@@ -63,6 +64,9 @@ func (s *stream) next() {
 		for _, room := range e.Rooms {
 			s.publish(e.Encode(s.conn.Room("/", room), ""))
 		}
+	case 4:
+		e.Match, e.Rooms = `^(?:/|/other)$`, []string{"a"}
+		s.publish(e.Encode(s.conn.Matching(), ""))
 	}
 }
 

@@ -64,6 +64,17 @@ func (p *pager) count() int {
 	return count
 }
 
+// where answers with the nodes that have some of the sockets, and how many. Count is the number of all of them.
+func (p *pager) where(a *backplane.Answer) {
+	counts := map[uint32]int{}
+	p.each(func(slot uint32) { counts[p.index.sockets.at(slot).node]++ })
+	for node, count := range counts {
+		a.Nodes = append(a.Nodes, backplane.NodeInfo{ID: p.index.nodes.at(node).id, Sockets: count})
+		a.Count += count
+	}
+	slices.SortFunc(a.Nodes, func(x, y backplane.NodeInfo) int { return compare(x.ID, y.ID) })
+}
+
 // rooms answers with the namespace's rooms by name. Count is the number of all of them.
 func (p *pager) rooms(a *backplane.Answer) {
 	x := p.index

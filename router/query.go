@@ -133,6 +133,8 @@ func (s *queries) answer(q *backplane.Query, now time.Time) backplane.Answer {
 		p.rooms(&a)
 	case backplane.QuerySockets:
 		p.sockets(&a)
+	case backplane.QueryWhere:
+		p.where(&a)
 	case backplane.QueryNodes:
 		s.nodes(&a, now)
 	default:

@@ -11,10 +11,13 @@ import (
 
 // admit answers a socket's CONNECT: it runs the middleware.
 func (s *Socket) admit(reply string) {
-	a := s.nsp.app
+	if err := s.nsp.choose(s); err != nil {
+		s.refuse(reply, err)
+		return
+	}
 	if !s.request.Recovered {
 		for _, m := range s.nsp.Handlers.forMiddleware() {
-			if err := s.guard(func() error { return m(a.ctx, s) }); err != nil {
+			if err := s.guard(func() error { return (*m)(s.handlerContext(), s) }); err != nil {
 				s.refuse(reply, err)
 				return
 			}
@@ -25,9 +28,8 @@ func (s *Socket) admit(reply string) {
 
 // handleConnect runs the connection handlers.
 func (s *Socket) handleConnect() {
-	a := s.nsp.app
 	for _, h := range s.nsp.Handlers.forConnect() {
-		if err := s.guard(func() error { return h(a.ctx, s) }); err != nil {
+		if err := s.guard(func() error { return (*h)(s.handlerContext(), s) }); err != nil {
 			s.failed("connect", err)
 		}
 	}
@@ -47,7 +49,7 @@ func (s *Socket) accept(reply string) {
 	if err := a.answer(reply, answer); err != nil {
 		a.options.Log.Error("cannot answer a CONNECT", zap.String("socket", s.id), zap.Error(err))
 	}
-	s.state, s.rooms = stateAccepted, nil
+	s.state = stateAccepted
 	a.metrics.accepted.Inc()
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -40,7 +39,7 @@ type App struct {
 type serves struct {
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
-	patterns   []pattern
+	patterns   []*Parent
 	peers      map[string]map[string]PeerHandler // by namespace and event
 }
 
@@ -61,15 +60,16 @@ func New(o Options) (*App, error) {
 		return nil, err
 	}
 	a := &App{
-		options: o,
-		epoch:   uint64(time.Now().UnixNano()),
-		sockets: newSockets(),
-		replies: newReplies(),
-		seen:    newSeen(),
-		crew:    newCrew(),
-		extra:   newCrew(),
-		serves:  serves{namespaces: map[string]*Namespace{}, peers: map[string]map[string]PeerHandler{}},
-		run:     running{quit: make(chan struct{}), ended: make(chan struct{})},
+		options:  o,
+		epoch:    uint64(time.Now().UnixNano()),
+		sockets:  newSockets(),
+		replies:  newReplies(),
+		seen:     newSeen(),
+		crew:     newCrew(),
+		encoders: encoders{limit: max(0, o.MaxAttachments)},
+		extra:    newCrew(),
+		serves:   serves{namespaces: map[string]*Namespace{}, peers: map[string]map[string]PeerHandler{}},
+		run:      running{quit: make(chan struct{}), ended: make(chan struct{})},
 	}
 	a.metrics = newMetrics(o.Metrics,
 		func() float64 { return float64(a.sockets.len()) },
@@ -97,35 +97,28 @@ func (a *App) Namespace(name string) *Namespace {
 	return n
 }
 
-// Pattern returns the handlers of all namespaces that match a regular expression (Go's syntax) as a whole and are
-// not served by name. [Socket.Namespace] has the namespace that a socket is in.
-func (a *App) Pattern(expression string) (*Handlers, error) {
-	text := "^(?:" + expression + ")$" // what begins with no slash is a pattern to the routers
-	match, err := regexp.Compile(text)
-	if err != nil {
-		return nil, fmt.Errorf("namespace pattern: %w", err)
-	}
-	h := &Handlers{}
-	a.serves.mu.Lock()
-	a.serves.patterns = append(a.serves.patterns, pattern{text, match, h})
-	a.serves.mu.Unlock()
-	a.beat()
-	return h, nil
-}
-
-// namespace finds who serves a namespace; nil if nobody does.
+// namespace finds who serves a namespace; nil if nobody does. Of patterns with functions it is not known yet which: Namespace.choose
+// tells.
 func (a *App) namespace(name string) *Namespace {
 	a.serves.mu.RLock()
 	defer a.serves.mu.RUnlock()
 	if n := a.serves.namespaces[name]; n != nil {
 		return n
 	}
-	for i := range a.serves.patterns {
-		if p := &a.serves.patterns[i]; p.match.MatchString(name) {
-			return &Namespace{Handlers: p.handlers, app: a, name: name}
+	var parents []*Parent
+	for _, p := range a.serves.patterns {
+		switch {
+		case !p.match.MatchString(name):
+		case p.allow == nil && parents == nil:
+			return &Namespace{Handlers: p.Handlers, app: a, name: name}
+		default:
+			parents = append(parents, p)
 		}
 	}
-	return nil
+	if parents == nil {
+		return nil
+	}
+	return &Namespace{Handlers: &Handlers{}, app: a, name: name, parents: parents}
 }
 
 // Run serves until ctx ends, then stops as Stop does, with Options.StopTimeout for handlers to finish.
@@ -257,7 +250,7 @@ func (a *App) namespaces() []string {
 	}
 	slices.Sort(list)
 	for i := range a.serves.patterns {
-		list = append(list, a.serves.patterns[i].text)
+		list = append(list, a.serves.patterns[i].everyone.match)
 	}
 	return list
 }

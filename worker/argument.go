@@ -42,6 +42,14 @@ func (a *Arg) UnmarshalJSON(text []byte) error {
 // of an acknowledging handler, they stand for each of them.
 type Args []Arg
 
+// At is the argument with an index; null if there are not so many.
+func (a Args) At(i int) Arg {
+	if i < len(a) {
+		return a[i]
+	}
+	return Arg{}
+}
+
 // Decode stores the arguments in what the targets point to, the first in the first. Arguments
 // beyond the targets are ignored; ones that are missing are an [ArgumentError].
 func (a Args) Decode(targets ...any) error {
@@ -60,16 +68,15 @@ func (a Args) Decode(targets ...any) error {
 // `worker.Values{}` acknowledges with no argument at all.
 type Values []any
 
-// parseArgs takes a payload apart into arguments, which alias it.
-func parseArgs(p backplane.Payload) (Args, error) {
+// appendArgs takes a payload apart into arguments, which alias it.
+func appendArgs(dst Args, p backplane.Payload) (Args, error) {
 	if len(p.JSON) == 0 {
 		return nil, ErrPayload
 	}
-	args := make(Args, 0, 4)
 	err := split(p.JSON, func(element []byte) {
-		args = append(args, Arg{raw: element, attachments: p.Attachments})
+		dst = append(dst, Arg{raw: element, attachments: p.Attachments})
 	})
-	return args, err
+	return dst, err
 }
 
 // split finds the elements of a JSON array without looking into them: whoever decodes one

@@ -38,16 +38,17 @@ func TestEncode(t *testing.T) {
 		{"encoding/json's rules", []any{map[string]int{"b": 1, "a": 2}, []int(nil), struct{ X, y int }{1, 2}, named("x"), [2]byte{1, 2}},
 			`["e",{"a":2,"b":1},null,{"X":1},"eA==",[1,2]]`, nil},
 		{"raw", []any{json.RawMessage(`{"a": 1}`)}, `["e",{"a":1}]`, nil},
-		{"bytes", []any{a, b, a}, `["e",` + p("0") + "," + p("1") + "," + p("2") + `]`, [][]byte{a, b, a}},
+		{"bytes", []any{a, b, a}, `["e",` + p("0") + "," + p("1") + "," + p("0") + `]`, [][]byte{a, b}},
 		{"no bytes", []any{[]byte(nil), []byte{}, inner{}}, `["e",null,` + p("0") + `,{"b":null}]`, [][]byte{{}}},
 		{"bytes deep down", []any{map[string]any{"x": []any{a, inner{B: b, T: "t"}}}, &inner{B: a}},
-			`["e",{"x":[` + p("0") + `,{"b":` + p("1") + `,"t":"t"}]},{"b":` + p("2") + `}]`, [][]byte{a, b, a}},
+			`["e",{"x":[` + p("0") + `,{"b":` + p("1") + `,"t":"t"}]},{"b":` + p("0") + `}]`, [][]byte{a, b}},
 		{"arg", []any{arg(`{"a": [1.50]}`), Arg{}}, `["e",{"a": [1.50]},null]`, nil},
 		{"args", []any{Args{arg(`1`), arg(`2`)}, Args{}, 3, Values{4, Args{arg(`5`)}}}, `["e",1,2,3,4,5]`, nil},
 		{"binary arg", []any{b, arg(`{"x":`+p("1")+`,"y":[{"num":1 ,"_placeholder": true},`+p("0")+`]}`, []byte("0"), []byte("1"))},
 			`["e",` + p("0") + `,{"x":` + p("1") + `,"y":[{"num":1 ,"_placeholder": true},` + p("2") + `]}]`, [][]byte{b, []byte("1"), []byte("0")}},
 		{"binary arg deep down", []any{b, map[string]any{"v": arg(`[`+p("0")+`]`, a), "w": Args{arg(p("0"), b)}}},
-			`["e",` + p("0") + `,{"v":[` + p("1") + `],"w":[` + p("2") + `]}]`, [][]byte{b, a, b}},
+			`["e",` + p("0") + `,{"v":[` + p("1") + `],"w":[` + p("0") + `]}]`, [][]byte{b, a}},
+		{"equal bytes of several buffers", []any{a, bytes.Clone(a)}, `["e",` + p("0") + "," + p("1") + `]`, [][]byte{a, a}},
 		{"arg without its neighbours' attachments", []any{arg(`"x"`, a, b)}, `["e","x"]`, nil},
 		{"text like a placeholder, alone", []any{arg(p("7"))}, `["e",` + p("7") + `]`, nil},
 	}
@@ -63,6 +64,31 @@ func TestEncode(t *testing.T) {
 				pool.put(e)
 			}
 		})
+	}
+}
+
+// Stock clients close their connections over more than ten attachments.
+func TestAttachmentLimit(t *testing.T) {
+	pool := encoders{limit: 2}
+	one := []byte("one")
+	for _, c := range []struct {
+		args []any
+		want error
+	}{
+		{[]any{one, []byte("two"), one}, nil},
+		{[]any{one, map[string]any{"a": []byte("two"), "b": [][]byte{[]byte("three")}}}, ErrAttachments},
+		{[]any{arg(`[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1},{"_placeholder":true,"num":2}]`, []byte("a"), []byte("b"), []byte("c"))}, ErrAttachments},
+	} {
+		e := pool.get()
+		if _, err := e.event("e", c.args); !errors.Is(err, c.want) {
+			t.Errorf("event %v: %v", c.args, err)
+		}
+		pool.put(e)
+		e = pool.get()
+		if _, err := e.ack(c.args); !errors.Is(err, c.want) {
+			t.Errorf("acknowledgement %v: %v", c.args, err)
+		}
+		pool.put(e)
 	}
 }
 
@@ -154,7 +180,7 @@ func TestDecode(t *testing.T) {
 }
 
 func TestArgs(t *testing.T) {
-	args, err := parseArgs(backplane.Payload{JSON: []byte(` ["e" , 1,{"a":"]\\\""},[[],","] ] `)})
+	args, err := appendArgs(nil, backplane.Payload{JSON: []byte(` ["e" , 1,{"a":"]\\\""},[[],","] ] `)})
 	var name string
 	var n int
 	if err != nil || len(args) != 4 || args.Decode(&name, &n) != nil || name != "e" || n != 1 || string(args[3].JSON()) != `[[],","]` {
@@ -203,7 +229,7 @@ func FuzzReemit(f *testing.F) {
 		if socketio.ValidEvent(payload, nil) != nil || socketio.CheckPlaceholders(payload, 2) != nil {
 			return
 		}
-		args, err := parseArgs(backplane.Payload{JSON: payload, Attachments: [][]byte{a, b}})
+		args, err := appendArgs(nil, backplane.Payload{JSON: payload, Attachments: [][]byte{a, b}})
 		if err != nil {
 			t.Fatalf("%s: %v", payload, err)
 		}
@@ -215,7 +241,7 @@ func FuzzReemit(f *testing.F) {
 		if err := socketio.ValidEvent(p.JSON, nil); err != nil {
 			t.Fatalf("%s became %s: %v", payload, p.JSON, err)
 		}
-		again, err := parseArgs(p)
+		again, err := appendArgs(nil, p)
 		if err != nil || len(again) != len(args)+1 {
 			t.Fatalf("%s became %s: %v", payload, p.JSON, err)
 		}

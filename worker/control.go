@@ -54,10 +54,11 @@ func (s *Socket) Leave(ctx context.Context, rooms ...string) error {
 	return err
 }
 
-// Rooms returns the socket's rooms, sorted, its own id among them.
+// Rooms returns the socket's rooms, sorted, its own id among them. In handlers of OnDisconnecting they are those that
+// it was in; if its gateway died, those that this worker heard of last.
 func (s *Socket) Rooms(ctx context.Context) ([]string, error) {
 	s.mu.Lock()
-	if s.state == stateConnecting {
+	if s.state == stateConnecting || s.state == stateGone && s.rooms != nil {
 		defer s.mu.Unlock()
 		rooms := append(slices.Clone(s.rooms), s.id)
 		slices.Sort(rooms)
@@ -108,7 +109,7 @@ func (s *Socket) controlWith(ctx context.Context, c backplane.Control, published
 	case r.Error != "":
 		return r, fmt.Errorf("socket %s: %s: %w: %s", s.id, c.Op, ErrRefused, r.Error)
 	}
-	s.heard(r.Seen, moves)
+	s.heard(&r, moves)
 	return r, nil
 }
 
@@ -132,14 +133,27 @@ func (s *Socket) moveCount() int {
 	return s.moves
 }
 
-// heard notes which gateway has answered a question. If another has taken the socket over since that was asked,
-// the answer may be the former one's, and tells nothing.
-func (s *Socket) heard(from backplane.Seen, moves int) {
+// heard notes which gateway has answered a question, and the socket's rooms. If another has taken the socket over since
+// that was asked, the answer may be the former one's, and does not tell where the socket is.
+func (s *Socket) heard(r *backplane.ControlReply, moves int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if from.Node != "" && s.moves == moves {
-		s.node, s.epoch = from.Node, from.Epoch
+	if r.Seen.Node != "" && s.moves == moves {
+		s.node, s.epoch = r.Seen.Node, r.Seen.Epoch
 	}
+	if s.state == stateOpen {
+		s.rooms = slices.DeleteFunc(slices.Clone(r.Rooms), func(room string) bool { return room == s.id })
+	}
+}
+
+// lastRooms notes which rooms the socket was in when it went; nil if nobody says.
+func (s *Socket) lastRooms(rooms []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if rooms == nil {
+		rooms = s.rooms
+	}
+	s.rooms = append([]string{}, rooms...) // not nil
 }
 
 // moved notes that a gateway has taken the socket over.

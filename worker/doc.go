@@ -18,6 +18,9 @@
 // only while something waits for it; an idle one costs memory alone. Handlers may therefore block: they
 // delay their own socket and nobody else.
 //
+// Handlers of one event run in this order: those of OnAny, the middleware of UseEvents, those of the event; in each, the
+// namespace's before the socket's own, and then as they were added. Each registration returns a function that undoes it.
+//
 // Emits are published at once and in order, and nobody waits for their delivery.
 //
 // # Arguments
@@ -26,9 +29,24 @@
 // stands in an argument, travels as a binary attachment, and an attachment becomes []byte
 // again where a []byte or an `any` is decoded. Named byte-slice types are base64 text, as in encoding/json.
 //
+// An event may have ten attachments (Options.MaxAttachments): stock clients close their connections over more, so such an
+// emit is refused here. A buffer that stands in several places is one attachment.
+//
 // # Contexts
 //
-// A handler's context ends when the worker stops without time to finish. It does not end with the socket:
-// what a client sent before it left is still to be done. Work that is pointless without its client watches
-// [Socket.Context].
+// The context of middleware, connection and event handlers is [Socket.Context]: it ends when the client is gone, with
+// ErrDisconnected as its cause, and when the worker stops without time to finish. So a handler does not go on waiting for
+// what nobody wants any more. What a client sent before it left is still handled, with a context that is over: what must be done all the
+// same takes context.WithoutCancel(ctx). Disconnection and error handlers have a context that ends with the worker alone.
+//
+// # When a handler fails
+//
+// Its error, or what it panicked with, goes to the error handlers, or to the log if there are none. The event counts as handled;
+// it is not acknowledged, so a client with a timeout learns of it. The socket and its other events go on.
+//
+// # When a client is faster than its handlers
+//
+// Events wait in the socket's queue, 16,384 or 16 MiB of them (Options.QueueLimit, QueueBytes). Past that the socket is
+// disconnected, connection and all; its error handlers hear ErrQueueFull, and what was taken is handled. Other sockets, on the
+// same worker or not, are not held up by any of that.
 package worker

@@ -15,12 +15,16 @@ import (
 // maxKept is the largest buffer, in bytes, that an encoder keeps for its next use.
 const maxKept = 64 << 10
 
+// maxShared is among how many attachments a buffer that appears again is looked for.
+const maxShared = 16
+
 // encoder makes payloads from arguments. It is used by one goroutine at a time; its
 // result is valid until the encoder is released.
 type encoder struct {
 	buf         []byte
 	attachments [][]byte
 	patches     []patch // of the Arg at hand
+	limit       int     // of attachments; 0: none
 	options     json.Options
 }
 
@@ -28,13 +32,16 @@ type encoder struct {
 type patch struct{ start, end, num int }
 
 // encoders keeps encoders for reuse.
-type encoders struct{ pool sync.Pool }
+type encoders struct {
+	pool  sync.Pool
+	limit int // of attachments; 0: none
+}
 
 func (p *encoders) get() *encoder {
 	if e, ok := p.pool.Get().(*encoder); ok {
 		return e
 	}
-	e := &encoder{}
+	e := &encoder{limit: p.limit}
 	e.options = json.JoinOptions(jsonOptions, json.WithMarshalers(json.JoinMarshalers(
 		json.MarshalToFunc(e.bytesTo),
 		json.MarshalToFunc(e.argTo),
@@ -82,6 +89,9 @@ func (e *encoder) finish(args []any) (backplane.Payload, error) {
 	}
 	e.buf = append(e.buf, ']')
 	if len(e.attachments) > 0 {
+		if e.limit > 0 && len(e.attachments) > e.limit {
+			return backplane.Payload{}, fmt.Errorf("%w: %d, and %d may be", ErrAttachments, len(e.attachments), e.limit)
+		}
 		// A client's text may contain what looks like a placeholder. Beside real attachments the
 		// recipients would take it for one, and close their connections over it.
 		if err := socketio.CheckPlaceholders(e.buf, len(e.attachments)); err != nil {
@@ -144,9 +154,19 @@ func (e *encoder) attach(b []byte) {
 		return
 	}
 	e.buf = append(e.buf, `{"_placeholder":true,"num":`...)
-	e.buf = strconv.AppendInt(e.buf, int64(len(e.attachments)), 10)
+	e.buf = strconv.AppendInt(e.buf, int64(e.number(b)), 10)
 	e.buf = append(e.buf, '}')
+}
+
+// number adds an attachment, and returns its number. A buffer that is there already is not sent again.
+func (e *encoder) number(b []byte) int {
+	for i, other := range e.attachments[:min(len(e.attachments), maxShared)] {
+		if len(b) > 0 && len(b) == len(other) && &b[0] == &other[0] {
+			return i
+		}
+	}
 	e.attachments = append(e.attachments, b)
+	return len(e.attachments) - 1
 }
 
 // appendArg appends an argument that came in; its attachments get new numbers.
@@ -177,8 +197,7 @@ func (e *encoder) renumber(a Arg) error {
 		}
 		num, ok := added[old]
 		if !ok {
-			num = len(e.attachments)
-			e.attachments = append(e.attachments, a.attachments[old])
+			num = e.number(a.attachments[old])
 			added[old] = num
 		}
 		e.patches = append(e.patches, patch{start, end, num})
@@ -192,8 +211,7 @@ func (e *encoder) bytesTo(enc *jsontext.Encoder, b []byte) error {
 		return enc.WriteToken(jsontext.Null)
 	}
 	text := append(make([]byte, 0, 40), `{"_placeholder":true,"num":`...)
-	text = append(strconv.AppendInt(text, int64(len(e.attachments)), 10), '}')
-	e.attachments = append(e.attachments, b)
+	text = append(strconv.AppendInt(text, int64(e.number(b)), 10), '}')
 	return enc.WriteValue(text)
 }
 

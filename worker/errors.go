@@ -15,6 +15,11 @@ var (
 	ErrAckTimeout = errors.New("worker: no acknowledgement in time")
 	// ErrAckRefused reports an acknowledgement that a gateway says will not come.
 	ErrAckRefused = errors.New("worker: no acknowledgement will come")
+	// ErrParent reports a question about, or to, all namespaces of a pattern: they can only be emitted to.
+	ErrParent = errors.New("worker: not for a pattern of namespaces")
+	// ErrAttachments reports an emit or acknowledgement with more attachments than Options.MaxAttachments.
+	// Stock clients would close their connections over it.
+	ErrAttachments = errors.New("worker: too many binary attachments")
 	// ErrAcked reports a second acknowledgement of one event.
 	ErrAcked = errors.New("worker: event is already acknowledged")
 	// ErrQueueFull reports a socket that sent faster than its handlers work, beyond

@@ -11,11 +11,12 @@ import (
 // acknowledge it later.
 type Event struct {
 	Name string
-	Args Args // without the name
+	Args Args // without the name; middleware may replace it
 
 	app   *App
 	reply string
 	acked atomic.Bool
+	room  [4]Arg // most events have no more, their names included
 }
 
 // WantsAck reports whether the client waits for an acknowledgement.
@@ -54,21 +55,19 @@ func (a *App) parseEvent(m *backplane.Msg) (e *Event, ok bool, err error) {
 	if err != nil {
 		return nil, false, errors.Join(ErrPayload, err)
 	}
-	args, err := parseArgs(p)
+	e = &Event{app: a, reply: m.Reply}
+	args, err := appendArgs(e.room[:0], p)
 	if err != nil || len(args) == 0 {
 		return nil, false, err
 	}
-	name, ok := eventName(args[0])
-	if !ok {
-		return nil, false, nil
-	}
-	return &Event{Name: name, Args: args[1:], app: a, reply: m.Reply}, true, nil
+	e.Args = args[1:]
+	e.Name, ok = eventName(args[0])
+	return e, ok, nil
 }
 
-// handleEvent runs the handlers of an event. A handler that fails does not keep the others from it.
+// handleEvent runs the handlers of an event. A handler that fails does not keep the others from it; middleware does.
 func (s *Socket) handleEvent(m *backplane.Msg) {
-	a := s.nsp.app
-	e, ok, err := a.parseEvent(m)
+	e, ok, err := s.nsp.app.parseEvent(m)
 	if err != nil {
 		s.failed("", err)
 		return
@@ -76,12 +75,32 @@ func (s *Socket) handleEvent(m *backplane.Msg) {
 	if !ok {
 		return
 	}
-	var room [4]EventHandler
-	handlers := s.nsp.Handlers.forEvent(room[:0], e.Name)
-	handlers = s.own.Load().forEvent(handlers, e.Name)
-	for _, h := range handlers {
-		if err := s.guard(func() error { return h(a.ctx, s, e) }); err != nil {
+	all, filters, handlers := s.nsp.Handlers.forEvent(e.Name)
+	ownAll, ownFilters, own := s.own.Load().forEvent(e.Name)
+	s.give(e, all)
+	s.give(e, ownAll)
+	if s.passes(e, filters) && s.passes(e, ownFilters) {
+		s.give(e, handlers)
+		s.give(e, own)
+	}
+}
+
+// give runs handlers, whatever becomes of each.
+func (s *Socket) give(e *Event, list []*EventHandler) {
+	for _, h := range list {
+		if err := s.guard(func() error { return (*h)(s.handlerContext(), s, e) }); err != nil {
 			s.failed(e.Name, err)
 		}
 	}
+}
+
+// passes runs middleware until one refuses.
+func (s *Socket) passes(e *Event, list []*EventHandler) bool {
+	for _, h := range list {
+		if err := s.guard(func() error { return (*h)(s.handlerContext(), s, e) }); err != nil {
+			s.failed(e.Name, err)
+			return false
+		}
+	}
+	return true
 }

@@ -28,10 +28,7 @@ type fakeGateway struct {
 	inbox *backplane.Inbox
 	node  string
 	epoch uint64
-	emits chan seenEmit // to namespaces, rooms and the node
-	beats chan backplane.WorkerBeat
-	asked chan backplane.Query
-	again chan string // CONNECTs that came back to the routers
+	arrivals
 
 	mu      sync.Mutex
 	version uint64
@@ -39,6 +36,15 @@ type fakeGateway struct {
 	held    chan struct{} // control requests wait for it, if set
 	workers []backplane.WorkerInfo
 	missing []string
+}
+
+// arrivals is what the worker has sent, but to sockets.
+type arrivals struct {
+	emits  chan seenEmit // to namespaces, rooms and the node
+	beats  chan backplane.WorkerBeat
+	asked  chan backplane.Query
+	again  chan string   // CONNECTs that came back to the routers
+	polled chan struct{} // an emit that asks many has been dealt with; at most one is told of
 }
 
 // seenEmit is an emit with where it went.
@@ -79,8 +85,10 @@ func newGateway(tb testing.TB, server *backplane.Server, node string) *fakeGatew
 	}
 	g := &fakeGateway{
 		TB: tb, conn: conn, inbox: backplane.NewInbox(conn, 0), node: node, epoch: 7, clients: map[string]*client{},
-		emits: make(chan seenEmit, 1000), beats: make(chan backplane.WorkerBeat, 1000),
-		asked: make(chan backplane.Query, 100), again: make(chan string, 100),
+		arrivals: arrivals{
+			emits: make(chan seenEmit, 1000), beats: make(chan backplane.WorkerBeat, 1000),
+			polled: make(chan struct{}, 1), asked: make(chan backplane.Query, 100), again: make(chan string, 100),
+		},
 	}
 	for _, subject := range []string{
 		conn.NodeAll(node), conn.SocketsOf(node), conn.Beat(), conn.Query(), conn.ConnectAll(), "pb.nsp.>", "pb.room.>",
@@ -139,7 +147,48 @@ func (g *fakeGateway) take(m *backplane.Msg) {
 	if err != nil {
 		g.Errorf("%s: %v", m.Subject, err)
 	}
+	if emit.Ask && m.Reply != "" {
+		g.askAll(m, &emit)
+		return
+	}
 	g.emits <- seenEmit{m.Subject, emit}
+}
+
+// askAll asks those of an emit's clients that answering was called for, and says whom. Of the emit's rooms and exceptions
+// it knows the first room alone.
+func (g *fakeGateway) askAll(m *backplane.Msg, emit *backplane.Emit) {
+	nsp, room, whole, _ := g.conn.ParseEmit(m.Subject)
+	asked := backplane.Asked{Node: g.node}
+	answers := map[string]*backplane.Msg{}
+	g.mu.Lock()
+	for id, c := range g.clients {
+		c.mu.Lock()
+		if c.nsp == nsp && (whole || slices.Contains(c.rooms, room)) && !slices.Contains(emit.Except, id) && c.acknowledge != nil {
+			asked.Sockets = append(asked.Sockets, id)
+			answers[id] = c.acknowledge(emit.Payload)
+		}
+		c.mu.Unlock()
+	}
+	g.mu.Unlock()
+	for id, answer := range answers {
+		g.answer(m.Reply, id, answer)
+	}
+	g.publish(m.Reply, "", g.encode(asked))
+	select {
+	case g.polled <- struct{}{}:
+	default:
+	}
+}
+
+// answer is one client's answer to an emit that asks many; nil: none yet.
+func (g *fakeGateway) answer(reply, id string, m *backplane.Msg) {
+	if m == nil {
+		return
+	}
+	m.Subject = g.conn.Answer(reply, id)
+	if err := g.conn.PublishMsg(m); err != nil {
+		g.Error(err)
+	}
 }
 
 // connected lets a socket in that the worker accepts.
@@ -250,6 +299,9 @@ func (g *fakeGateway) query(m *backplane.Msg) {
 		answer.Rooms = append(answer.Rooms, backplane.RoomInfo{Name: name, Sockets: n})
 	}
 	answer.Count = len(answer.Sockets)
+	if q.Op == backplane.QueryWhere && answer.Count > 0 {
+		answer.Nodes = []backplane.NodeInfo{{ID: g.node, Sockets: answer.Count}}
+	}
 	// One socket to a page, so that paging is at work in each test.
 	slices.SortFunc(answer.Sockets, func(a, b backplane.SocketInfo) int { return compare(a.ID, b.ID) })
 	answer.Sockets = slices.DeleteFunc(answer.Sockets, func(s backplane.SocketInfo) bool { return s.ID <= q.After })
@@ -361,6 +413,12 @@ func (c *client) answering(f func(p backplane.Payload) *backplane.Msg) {
 
 func (g *fakeGateway) publish(subject, reply string, data []byte) {
 	if err := g.conn.PublishRequest(subject, reply, data); err != nil {
+		g.Error(err)
+	}
+}
+
+func (g *fakeGateway) publishMsg(m *backplane.Msg) {
+	if err := g.conn.PublishMsg(m); err != nil {
 		g.Error(err)
 	}
 }

@@ -179,17 +179,17 @@ func TestMovesAgainstNaive(t *testing.T) {
 func TestHeard(t *testing.T) {
 	s := &Socket{node: "g1", epoch: 1}
 	before := s.moveCount()
-	s.heard(backplane.Seen{Node: "g1", Epoch: 2}, before)
+	s.heard(&backplane.ControlReply{Seen: backplane.Seen{Node: "g1", Epoch: 2}}, before)
 	if !s.at("g1", 2) {
 		t.Error("an answer is not heard")
 	}
 	s.moved(backplane.Moved{Node: "g2", Epoch: 5})
-	s.heard(backplane.Seen{Node: "g1", Epoch: 2}, before)
+	s.heard(&backplane.ControlReply{Seen: backplane.Seen{Node: "g1", Epoch: 2}}, before)
 	if !s.at("g2", 5) || s.on("g1", 9) || !s.on("g2", 5) || s.on("g2", 4) {
 		t.Errorf("at %s", s.Node())
 	}
-	s.heard(backplane.Seen{Node: "g2", Epoch: 6}, s.moveCount())
-	s.heard(backplane.Seen{}, s.moveCount())
+	s.heard(&backplane.ControlReply{Seen: backplane.Seen{Node: "g2", Epoch: 6}}, s.moveCount())
+	s.heard(&backplane.ControlReply{Seen: backplane.Seen{}}, s.moveCount())
 	if !s.at("g2", 6) {
 		t.Errorf("at %s", s.Node())
 	}

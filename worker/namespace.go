@@ -2,22 +2,17 @@ package worker
 
 import (
 	"context"
-	"regexp"
+	"time"
 )
 
 // Namespace is one namespace of an application: what it does for its sockets, and a way to reach
 // them all, wherever they are. Its methods may be called from any goroutine.
 type Namespace struct {
 	*Handlers
-	app  *App
-	name string
-}
-
-// pattern is the handlers of all namespaces that match.
-type pattern struct {
-	text     string // anchored, as routers are told
-	match    *regexp.Regexp
-	handlers *Handlers
+	app     *App
+	name    string
+	match   string    // of a Parent's: the pattern, anchored, as routers and gateways are told
+	parents []*Parent // of one that is not decided yet; read by its socket's goroutine alone
 }
 
 // Name returns the name, "/" for the root.
@@ -32,6 +27,12 @@ func (n *Namespace) To(rooms ...string) Target { return n.All().To(rooms...) }
 // Except is every socket but those in rooms, or with ids.
 func (n *Namespace) Except(rooms ...string) Target { return n.All().Except(rooms...) }
 
+// Compress says whether messages may be compressed; see [Target.Compress].
+func (n *Namespace) Compress(on bool) Target { return n.All().Compress(on) }
+
+// Timeout sets how long EmitAck waits; see [Target.Timeout].
+func (n *Namespace) Timeout(d time.Duration) Target { return n.All().Timeout(d) }
+
 // Local is the sockets that one gateway holds; see [Socket.Node].
 func (n *Namespace) Local(node string) Target { return n.All().Local(node) }
 
@@ -40,6 +41,9 @@ func (n *Namespace) Volatile() Target { return n.All().Volatile() }
 
 // Emit sends an event to every socket; see [Target.Emit].
 func (n *Namespace) Emit(event string, args ...any) error { return n.All().Emit(event, args...) }
+
+// Send is Emit of the event "message".
+func (n *Namespace) Send(args ...any) error { return n.Emit("message", args...) }
 
 // EmitAck emits to every socket and waits for their acknowledgements; see [Target.EmitAck].
 func (n *Namespace) EmitAck(ctx context.Context, event string, args ...any) ([]Response, error) {

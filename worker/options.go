@@ -21,6 +21,9 @@ const (
 	// DefaultQueueBytes is how many bytes they may have; it stops the same with large events. An event
 	// that comes to an empty queue is always taken.
 	DefaultQueueBytes = 16 << 20
+	// DefaultMaxAttachments is how many binary attachments an event or acknowledgement may have: stock clients close their
+	// connections over more.
+	DefaultMaxAttachments = 10
 	// DefaultAckTimeout is how long an acknowledgement is waited for when the context does not say.
 	DefaultAckTimeout = 10 * time.Second
 	// DefaultRequestTimeout is how long a gateway or router is waited for when the context does not
@@ -44,6 +47,7 @@ type Options struct {
 	BeatInterval   time.Duration `name:"beat-interval" default:"1s" help:"Time between signs of life to the routers."`
 	QueueLimit     int           `name:"queue-limit" default:"16384" help:"Events of one socket that may wait for its handlers; past it the socket is disconnected."`
 	QueueBytes     int           `name:"queue-bytes" default:"16777216" help:"Bytes of one socket's events that may wait; past it the socket is disconnected."`
+	MaxAttachments int           `name:"max-attachments" default:"10" help:"Binary attachments of one emit; more, or any number (-1), only where all clients are configured to take them."`
 	AckTimeout     time.Duration `name:"ack-timeout" default:"10s" help:"How long an acknowledgement is waited for, unless the caller says."`
 	RequestTimeout time.Duration `name:"request-timeout" default:"5s" help:"How long gateways and routers are waited for, unless the caller says."`
 	Handover       time.Duration `name:"handover" default:"500ms" help:"How long a worker that stops goes on serving while its sockets move."`
@@ -66,6 +70,7 @@ func (o *Options) complete() error {
 	o.BeatInterval = cmp.Or(o.BeatInterval, DefaultBeatInterval)
 	o.QueueLimit = cmp.Or(o.QueueLimit, DefaultQueueLimit)
 	o.QueueBytes = cmp.Or(o.QueueBytes, DefaultQueueBytes)
+	o.MaxAttachments = cmp.Or(o.MaxAttachments, DefaultMaxAttachments)
 	o.AckTimeout = cmp.Or(o.AckTimeout, DefaultAckTimeout)
 	o.RequestTimeout = cmp.Or(o.RequestTimeout, DefaultRequestTimeout)
 	o.Handover = cmp.Or(o.Handover, DefaultHandover)

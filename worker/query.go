@@ -116,6 +116,9 @@ func (a *App) roomSizes(ctx context.Context, nsp string) (map[string]int, error)
 
 // Count returns how many sockets the target has in the whole cluster; see [Namespace.Count].
 func (t Target) Count(ctx context.Context) (int, error) {
+	if t.nsp.match != "" {
+		return 0, ErrParent
+	}
 	simple := t.socket == nil && t.node == "" && len(t.except) == 0 && len(t.rooms) < 2 && !t.nobody()
 	if !simple {
 		list, err := t.Sockets(ctx)
@@ -132,6 +135,9 @@ func (t Target) Count(ctx context.Context) (int, error) {
 // Sockets returns the sockets of the target, from the whole cluster, sorted by id. It includes what this worker
 // has done. The error may be ErrIncomplete: the list then has those that are known.
 func (t Target) Sockets(ctx context.Context) ([]RemoteSocket, error) {
+	if t.nsp.match != "" {
+		return nil, ErrParent
+	}
 	var list []RemoteSocket
 	var incomplete error
 	for _, q := range t.queries() {

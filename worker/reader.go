@@ -69,7 +69,9 @@ func (r *reader) take(m *backplane.Msg) {
 	case "event":
 		r.event(m, id)
 	case replyVerb:
-		r.app.replies.deliver(id, m)
+		if !r.app.replies.deliver(id, m) {
+			r.malformed(m, nil)
+		}
 	case "connect":
 		r.connect(m, id)
 	case "open":
@@ -82,7 +84,7 @@ func (r *reader) take(m *backplane.Msg) {
 		r.moved(m, id)
 	case "probe": // a router's way to learn whether anybody is here
 	case "disconnect":
-		r.disconnect(id, string(m.Data))
+		r.disconnect(id, string(m.Data), backplane.LeftRooms(m))
 	case peerVerb:
 		r.app.takePeer(m)
 	default:
@@ -159,7 +161,7 @@ func (r *reader) connect(m *backplane.Msg, id string) {
 			return
 		}
 		// It has been away, and the word of that is lost.
-		r.disconnect(id, "transport close")
+		r.disconnect(id, "transport close", nil)
 		former = s
 	}
 	nsp := a.namespace(request.Namespace)
@@ -185,7 +187,9 @@ func (r *reader) connect(m *backplane.Msg, id string) {
 func (s *Socket) again(reply string) {
 	s.data.mu.Lock()
 	defer s.data.mu.Unlock()
-	answer := &backplane.Connected{Worker: s.nsp.app.options.ID, Rooms: s.request.Rooms, Data: s.data.encodeLocked()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	answer := &backplane.Connected{Worker: s.nsp.app.options.ID, Rooms: s.rooms, Data: s.data.encodeLocked()}
 	if err := s.nsp.app.answer(reply, answer); err != nil {
 		s.nsp.app.options.Log.Error("cannot answer a CONNECT", zap.String("socket", s.id), zap.Error(err))
 	}
@@ -207,7 +211,7 @@ func (r *reader) forward(m *backplane.Msg) {
 }
 
 // disconnect ends a socket, once. Of one that is not ours nothing is known.
-func (r *reader) disconnect(id, reason string) {
+func (r *reader) disconnect(id, reason string, rooms []string) {
 	s := r.app.sockets.remove(id)
 	if s == nil {
 		return
@@ -216,13 +220,15 @@ func (r *reader) disconnect(id, reason string) {
 	node := s.node
 	s.mu.Unlock()
 	r.app.seen.changed(node, id)
-	r.end(s, reason)
+	r.end(s, reason, rooms)
 }
 
-// end has the disconnect handlers run, unless the socket was never let in.
-func (r *reader) end(s *Socket, reason string) {
+// end has the disconnect handlers run, unless the socket was never let in. Without rooms those count that
+// this worker knew of.
+func (r *reader) end(s *Socket, reason string, rooms []string) {
 	r.app.metrics.disconnects.Inc()
 	if s.gone(ErrDisconnected) == stateOpen {
+		s.lastRooms(rooms)
 		r.add(s, task{kind: taskDisconnect, text: reason})
 	}
 }
@@ -240,8 +246,9 @@ func (r *reader) someoneLost(m *backplane.Msg) {
 	case lost.Node != "":
 		a.seen.lost(lost.Node, lost.Epoch)
 		for _, s := range a.sockets.take(func(s *Socket) bool { return s.on(lost.Node, lost.Epoch) }) {
-			r.end(s, "transport close")
+			r.end(s, "transport close", nil)
 		}
+		a.replies.lost(lost.Node)
 	case lost.Worker == a.options.ID && lost.Epoch == a.epoch && !a.run.leaving.Load():
 		list := a.sockets.takeAll()
 		for _, s := range list {

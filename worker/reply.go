@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +23,7 @@ type replies struct {
 	mu      sync.Mutex
 	last    uint64
 	waiting map[uint64]place
+	polls   map[uint64]*poll
 }
 
 // place is where a reply goes.
@@ -42,7 +46,37 @@ type exchange struct {
 	answers chan answer // room for all: whoever delivers never waits
 }
 
-func newReplies() *replies { return &replies{waiting: map[uint64]place{}} }
+func newReplies() *replies {
+	return &replies{waiting: map[uint64]place{}, polls: map[uint64]*poll{}}
+}
+
+// expect numbers a poll, whose answers come in from then on, until forget.
+func (r *replies) expect(p *poll) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	p.number = r.last
+	r.polls[p.number] = p
+}
+
+func (r *replies) forget(p *poll) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.polls, p.number)
+}
+
+// token is the last token of the poll's reply subject. That of a socket's answer has the socket's id after it.
+func (p *poll) token() string { return strconv.FormatUint(p.number, 36) }
+
+// lost tells those who wait that a gateway is dead.
+func (r *replies) lost(node string) {
+	r.mu.Lock()
+	polls := slices.Collect(maps.Values(r.polls))
+	r.mu.Unlock()
+	for _, p := range polls {
+		p.lost(node)
+	}
+}
 
 func (r *replies) open(size int) *exchange {
 	x := &exchange{replies: r, size: size, answers: make(chan answer, size)}
@@ -68,11 +102,12 @@ func (x *exchange) close() {
 	}
 }
 
-// deliver passes a reply on. Ones that nobody waits for are ignored.
-func (r *replies) deliver(token string, m *backplane.Msg) {
+// deliver passes a reply on. Ones that nobody waits for are ignored. It reports whether the message made sense.
+func (r *replies) deliver(token string, m *backplane.Msg) (ok bool) {
+	token, socket, _ := strings.Cut(token, ".")
 	id, err := strconv.ParseUint(token, 36, 64)
 	if err != nil {
-		return
+		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -80,13 +115,17 @@ func (r *replies) deliver(token string, m *backplane.Msg) {
 		delete(r.waiting, id)
 		p.to <- answer{p.index, m}
 	}
+	if p := r.polls[id]; p != nil {
+		return p.take(socket, m)
+	}
+	return true
 }
 
 // len is how many replies are waited for.
 func (r *replies) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.waiting)
+	return len(r.waiting) + len(r.polls)
 }
 
 // question is what ask asks.
@@ -166,7 +205,7 @@ func ackArgs(m *backplane.Msg) (Args, error) {
 		return nil, ErrDisconnected
 	}
 	if reason := headerError(m); reason != "" {
-		if reason == backplane.NoSocket {
+		if reason == backplane.NoSocket || reason == backplane.SocketGone {
 			return nil, ErrDisconnected
 		}
 		return nil, fmt.Errorf("%w: %s", ErrAckRefused, reason)
@@ -175,7 +214,7 @@ func ackArgs(m *backplane.Msg) (Args, error) {
 	if err != nil {
 		return nil, errors.Join(ErrPayload, err)
 	}
-	return parseArgs(p)
+	return appendArgs(nil, p)
 }
 
 func headerError(m *backplane.Msg) string {

@@ -76,7 +76,7 @@ type Socket struct {
 	node   string
 	epoch  uint64
 	moves  int      // how often another gateway has taken it over
-	rooms  []string // before the CONNECT is answered
+	rooms  []string // as heard last, its own left out; nil once the disconnecting handlers have run
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 }
@@ -119,7 +119,8 @@ func (s *Socket) Handshake() *Handshake {
 }
 
 // Context ends when the socket disconnects, as soon as that is known: while earlier events may still wait for
-// their handlers. context.Cause is then ErrDisconnected.
+// their handlers. context.Cause is then ErrDisconnected. The contexts of its middleware, connection and event handlers end with it;
+// what must be done all the same takes context.WithoutCancel.
 func (s *Socket) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,6 +133,29 @@ func (s *Socket) Context() context.Context {
 	return s.ctx
 }
 
+// Connected reports whether the socket can be emitted to: it is neither connecting nor gone, as far as this worker
+// has heard.
+func (s *Socket) Connected() bool { return s.mayAsk() == nil }
+
+// handlerContext is the context of the socket's handlers: its Context, which is not made before somebody
+// needs it.
+func (s *Socket) handlerContext() context.Context { return (*handlerContext)(s) }
+
+// handlerContext is a socket as its own context.
+type handlerContext Socket
+
+// Deadline implements context.Context.
+func (c *handlerContext) Deadline() (time.Time, bool) { return (*Socket)(c).Context().Deadline() }
+
+// Done implements context.Context.
+func (c *handlerContext) Done() <-chan struct{} { return (*Socket)(c).Context().Done() }
+
+// Err implements context.Context.
+func (c *handlerContext) Err() error { return (*Socket)(c).Context().Err() }
+
+// Value implements context.Context.
+func (c *handlerContext) Value(key any) any { return (*Socket)(c).Context().Value(key) }
+
 // Go runs f on a goroutine that the worker waits for when it stops. ctx is the socket's Context. It returns false,
 // and runs nothing, when the worker has stopped. A panic in f goes to the error handlers.
 func (s *Socket) Go(f func(ctx context.Context)) bool {
@@ -141,21 +165,6 @@ func (s *Socket) Go(f func(ctx context.Context)) bool {
 			s.failed("", err)
 		}
 	})
-}
-
-// OnEvent adds a handler for this socket alone; [On] and its kin take a Socket as well. It runs after those of
-// the namespace. Added in the connection handler, it misses no event.
-func (s *Socket) OnEvent(event string, f EventHandler) { s.handlers().OnEvent(event, f) }
-
-// OnDisconnect adds a handler for this socket alone, run before those of the namespace.
-func (s *Socket) OnDisconnect(f DisconnectHandler) { s.handlers().OnDisconnect(f) }
-
-func (s *Socket) handlers() *Handlers {
-	if h := s.own.Load(); h != nil {
-		return h
-	}
-	s.own.CompareAndSwap(nil, &Handlers{})
-	return s.own.Load()
 }
 
 // work does the socket's tasks until there are none. It is the socket's goroutine.
@@ -221,10 +230,19 @@ func (s *Socket) gone(cause error) socketState {
 }
 
 func (s *Socket) handleDisconnect(reason string) {
-	a := s.nsp.app
-	handlers := slices.Concat(s.own.Load().forDisconnect(), s.nsp.Handlers.forDisconnect())
-	for _, h := range handlers {
-		if err := s.guard(func() error { h(a.ctx, s, reason); return nil }); err != nil {
+	own := s.own.Load()
+	s.part(reason, own.forDisconnecting())
+	s.part(reason, s.nsp.Handlers.forDisconnecting())
+	s.mu.Lock()
+	s.rooms = nil
+	s.mu.Unlock()
+	s.part(reason, own.forDisconnect())
+	s.part(reason, s.nsp.Handlers.forDisconnect())
+}
+
+func (s *Socket) part(reason string, list []*DisconnectHandler) {
+	for _, h := range list {
+		if err := s.guard(func() error { (*h)(s.nsp.app.ctx, s, reason); return nil }); err != nil {
 			s.failed("disconnect", err)
 		}
 	}
@@ -245,7 +263,7 @@ func (s *Socket) guard(f func() error) (err error) {
 func (s *Socket) failed(event string, err error) {
 	a := s.nsp.app
 	a.metrics.failures.Inc()
-	handlers := s.nsp.Handlers.forError()
+	handlers := slices.Concat(s.own.Load().forError(), s.nsp.Handlers.forError())
 	if len(handlers) == 0 {
 		log := a.options.Log.Error
 		var argument *ArgumentError
@@ -256,7 +274,7 @@ func (s *Socket) failed(event string, err error) {
 			zap.String("event", event), zap.Error(err))
 	}
 	for _, h := range handlers {
-		if err := s.guard(func() error { h(a.ctx, s, event, err); return nil }); err != nil {
+		if err := s.guard(func() error { (*h)(a.ctx, s, event, err); return nil }); err != nil {
 			a.options.Log.Error("error handler failed", zap.String("socket", s.id), zap.Error(err))
 		}
 	}

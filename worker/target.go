@@ -1,8 +1,9 @@
 package worker
 
 import (
-	"context"
 	"slices"
+	"strings"
+	"time"
 
 	"patchbay/backplane"
 )
@@ -17,7 +18,9 @@ type Target struct {
 	narrowed bool     // rooms are meant, even if there are none
 	except   []string
 	node     string
+	timeout  time.Duration // of acknowledgements; 0: Options.AckTimeout
 	volatile bool
+	plain    bool // not to be compressed
 }
 
 // To adds rooms, or sockets by their ids; whoever is in several gets one copy.
@@ -49,6 +52,40 @@ func (t Target) Volatile() Target {
 	return t
 }
 
+// Compress says whether gateways may compress the message for connections that have agreed on it; they may
+// unless told otherwise. What is small, or compressed already, is not worth it.
+func (t Target) Compress(on bool) Target {
+	t.plain = !on
+	return t
+}
+
+// Timeout sets how long EmitAck waits, in place of Options.AckTimeout. A context that ends sooner ends it sooner.
+func (t Target) Timeout(d time.Duration) Target {
+	t.timeout = d
+	return t
+}
+
+// String says who is meant, for people.
+func (t Target) String() string {
+	text := t.nsp.name
+	if t.nsp.match != "" {
+		text = t.nsp.match
+	}
+	if t.socket != nil {
+		return text + " to " + t.socket.id
+	}
+	if t.narrowed {
+		text += " to " + strings.Join(t.rooms, ", ")
+	}
+	if len(t.except) > 0 {
+		text += " except " + strings.Join(t.except, ", ")
+	}
+	if t.node != "" {
+		text += " on " + t.node
+	}
+	return text
+}
+
 // nobody reports whether the target is empty whatever the cluster holds.
 func (t Target) nobody() bool { return t.narrowed && len(t.rooms) == 0 }
 
@@ -72,136 +109,77 @@ func (t Target) Emit(event string, args ...any) error {
 	if err != nil {
 		return err
 	}
+	t.tell(event, args)
 	a.metrics.emits.Inc()
-	return t.publish(conn, &backplane.Emit{Payload: p, Except: t.except, Volatile: t.volatile})
+	e := t.emit(p)
+	return t.publish(conn, &e, "")
+}
+
+// Send is Emit of the event "message".
+func (t Target) Send(args ...any) error { return t.Emit("message", args...) }
+
+// emit makes the emit of a payload, as far as it does not depend on subjects.
+func (t *Target) emit(p backplane.Payload) backplane.Emit {
+	return backplane.Emit{Payload: p, Except: t.except, Volatile: t.volatile, Uncompressed: t.plain}
+}
+
+// tell tells the handlers of OnAnyOutgoing.
+func (t *Target) tell(event string, args []any) {
+	all := t.nsp.Handlers.forOutgoing()
+	var own []*OutgoingHandler
+	if t.socket != nil {
+		own = t.socket.own.Load().forOutgoing()
+	}
+	if len(all)+len(own) == 0 {
+		return
+	}
+	copied := slices.Clone(args) // without handlers they stay on the caller's stack
+	for _, h := range all {
+		(*h)(*t, event, copied)
+	}
+	for _, h := range own {
+		(*h)(*t, event, copied)
+	}
 }
 
 // publish publishes an emit on the subjects of the target.
-func (t Target) publish(conn *backplane.Conn, e *backplane.Emit) error {
+func (t *Target) publish(conn *backplane.Conn, e *backplane.Emit, reply string) error {
+	var room [4]string
+	return conn.Emit(e, reply, t.subjects(room[:0], conn, e)...)
+}
+
+// subjects appends where an emit goes, and completes its headers.
+func (t *Target) subjects(dst []string, conn *backplane.Conn, e *backplane.Emit) []string {
 	name := t.nsp.name
 	switch {
+	case t.nsp.match != "":
+		e.Match, e.Rooms = t.nsp.match, t.rooms
+		return append(dst, conn.Matching())
 	case t.socket != nil:
-		return conn.Emit(e, "", conn.SocketEmit(t.socket.id))
+		return append(dst, conn.SocketEmit(t.socket.id))
 	case t.node != "":
 		e.Namespace, e.Rooms = name, t.rooms
-		return conn.Emit(e, "", conn.Node(t.node, "emit", ""))
+		return append(dst, conn.Node(t.node, "emit", ""))
 	case !t.narrowed:
-		return conn.Emit(e, "", conn.AddressAll(e, name))
+		return append(dst, conn.AddressAll(e, name))
 	}
 	if len(t.rooms) > 1 {
 		e.Rooms = t.rooms
 	}
-	var room [4]string
-	subjects := room[:0]
 	for _, one := range t.rooms {
-		subjects = append(subjects, conn.Address(e, name, one))
+		dst = append(dst, conn.Address(e, name, one))
 	}
-	return conn.Emit(e, "", subjects...)
+	return dst
 }
-
-// Response is one socket's, or one worker's, answer to a question to many.
-type Response struct {
-	From string // the socket's or worker's id
-	Args Args
-	Err  error // ErrAckTimeout, ErrDisconnected, …
-}
-
-// EmitAck emits to every socket of the target and waits for their acknowledgements, at most Options.AckTimeout
-// if ctx has no deadline. There is a Response for each socket, in the order of their ids; the error is
-// about finding the sockets. Who is asked is a matter of membership: sockets that join
-// later are not.
-func (t Target) EmitAck(ctx context.Context, event string, args ...any) ([]Response, error) {
-	if t.socket != nil {
-		answer, err := t.socket.EmitAck(ctx, event, args...)
-		return []Response{{From: t.socket.id, Args: answer, Err: err}}, nil
-	}
-	a := t.nsp.app
-	ctx, cancel := within(ctx, a.options.AckTimeout)
-	defer cancel()
-	sockets, err := t.Sockets(ctx)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]Response, len(sockets))
-	for i := range sockets {
-		list[i] = Response{From: sockets[i].ID, Err: ErrAckTimeout}
-	}
-	enc := a.encoders.get()
-	defer a.encoders.put(enc)
-	p, err := enc.event(event, args)
-	if err != nil {
-		return nil, err
-	}
-	emit := backplane.Emit{Payload: p}
-	q := question{size: len(list), publish: func(conn *backplane.Conn, i int, reply string) error {
-		return conn.Emit(&emit, reply, conn.SocketEmit(list[i].From))
-	}}
-	// What ends the waiting early is in the responses already.
-	err = a.ask(ctx, q, func(i int, m *backplane.Msg) { list[i].Args, list[i].Err = ackArgs(m) })
-	if ctx.Err() == nil && err != nil {
-		return list, err
-	}
-	return list, nil
-}
-
-// Emit sends an event to the socket; see [Target.Emit].
-func (s *Socket) Emit(event string, args ...any) error {
-	if err := s.mayAsk(); err != nil {
-		return err
-	}
-	return s.alone().Emit(event, args...)
-}
-
-// Volatile is the socket as a target of volatile messages.
-func (s *Socket) Volatile() Target { return s.alone().Volatile() }
 
 // To is rooms of the namespace, less the socket itself.
 func (s *Socket) To(rooms ...string) Target { return s.Broadcast().To(rooms...) }
 
+// Except is everyone in the namespace but the socket itself and those in rooms.
+func (s *Socket) Except(rooms ...string) Target { return s.Broadcast().Except(rooms...) }
+
 // Broadcast is everyone in the namespace but the socket itself.
 func (s *Socket) Broadcast() Target { return Target{nsp: s.nsp, except: []string{s.id}} }
 
-func (s *Socket) alone() Target { return Target{nsp: s.nsp, socket: s} }
-
-// EmitAck sends an event and waits for the client's acknowledgement, at most Options.AckTimeout if ctx has
-// no deadline. Its errors are ErrAckTimeout, ErrDisconnected, ErrAckRefused, those of Emit and ctx's. Called in
-// a handler it holds up the socket's other events; [Socket.Go] does not.
-func (s *Socket) EmitAck(ctx context.Context, event string, args ...any) (Args, error) {
-	if err := s.mayAsk(); err != nil {
-		return nil, err
-	}
-	a := s.nsp.app
-	ctx, cancel := within(ctx, a.options.AckTimeout)
-	defer cancel()
-	enc := a.encoders.get()
-	p, err := enc.event(event, args)
-	if err != nil {
-		a.encoders.put(enc)
-		return nil, err
-	}
-	a.metrics.emits.Inc()
-	emit := backplane.Emit{Payload: p}
-	var answer Args
-	var bad error
-	err = a.ask(ctx, question{
-		size: 1,
-		gone: s.Context().Done(),
-		publish: func(conn *backplane.Conn, _ int, reply string) error {
-			return conn.Emit(&emit, reply, conn.SocketEmit(s.id))
-		},
-		published: func() { a.encoders.put(enc) },
-	}, func(_ int, m *backplane.Msg) { answer, bad = ackArgs(m) })
-	if err != nil {
-		return nil, ackFailed(err)
-	}
-	return answer, bad
-}
-
-// Ask is [Socket.EmitAck] for an answer of one argument.
-func Ask[T any](ctx context.Context, s *Socket, event string, args ...any) (v T, err error) {
-	answer, err := s.EmitAck(ctx, event, args...)
-	if err != nil {
-		return v, err
-	}
-	return v, answer.Decode(&v)
-}
+// Local is everyone on the socket's gateway but the socket itself; see [Socket.Node].
+func (s *Socket) Local() Target { return s.Broadcast().Local(s.Node()) }

@@ -265,55 +265,6 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// TestEmitAckToMany: each member's acknowledgement, or why there is none.
-func TestEmitAckToMany(t *testing.T) {
-	server := startServer(t)
-	g := newGateway(t, server, "g1")
-	app := start(t, server, worker.Options{}, func(app *worker.App) { app.Namespace("/") })
-	io := app.Namespace("/")
-	answers := map[string]string{}
-	for i := range 3 {
-		c := g.dial(app, "/")
-		if i == 2 {
-			continue // silent
-		}
-		answers[c.id] = `["` + number(i) + `"]`
-		c.answering(func(backplane.Payload) *backplane.Msg { return &backplane.Msg{Data: []byte(answers[c.id])} })
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	asked := 0
-	for _, c := range g.clients {
-		answer := c.acknowledge
-		c.answering(func(p backplane.Payload) *backplane.Msg {
-			if asked++; asked == 3 {
-				defer cancel() // the caller's patience ends when all have been asked
-			}
-			if answer == nil {
-				return nil
-			}
-			return answer(p)
-		})
-	}
-	list, err := io.EmitAck(ctx, "q")
-	if err != nil || len(list) != 3 {
-		t.Fatalf("%+v, %v", list, err)
-	}
-	for i, r := range list {
-		if want, ok := answers[r.From]; ok && r.Err == nil {
-			var text string
-			if err := r.Args.Decode(&text); err != nil || `["`+text+`"]` != want {
-				t.Errorf("%s: %s, %v", r.From, text, err)
-			}
-		} else if !errors.Is(r.Err, worker.ErrAckTimeout) {
-			t.Errorf("%s: %v", r.From, r.Err)
-		}
-		if i > 0 && list[i-1].From > r.From {
-			t.Error("not by id")
-		}
-	}
-}
-
 // TestPeers: workers that serve the namespace answer each other.
 func TestPeers(t *testing.T) {
 	const nsp = "/é, 1" // a name that headers escape

@@ -56,7 +56,7 @@ func registerPeers(w *worker.App, io *worker.Namespace) {
 		replies := worker.Args{}
 		for _, one := range answers {
 			if one.Err == nil {
-				replies = append(replies, first(one.Args))
+				replies = append(replies, one.Args.At(0))
 			}
 		}
 		return map[string]any{"replies": replies}, err

@@ -30,7 +30,7 @@ func Register(w *worker.App) error {
 	if err != nil {
 		return err
 	}
-	register(dynamic)
+	register(dynamic.Handlers)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -53,18 +54,12 @@ func registerBroadcasts(io *worker.Handlers) {
 		if err != nil {
 			return nil, err
 		}
-		ctx, cancel := context.WithTimeout(ctx, milliseconds(ms))
-		defer cancel()
-		list, err := s.Namespace().To(to...).EmitAck(ctx, event, a)
-		failed, answers := false, args{}
-		for _, r := range list {
-			if r.Err != nil {
-				failed = true
-			} else {
-				answers = append(answers, first(r.Args))
-			}
+		answers, err := worker.AskAll[worker.Arg](ctx, s.Namespace().To(to...).Timeout(milliseconds(ms)), event, a)
+		late := errors.Is(err, worker.ErrAckTimeout)
+		if late {
+			err = nil
 		}
-		return map[string]any{"error": failed, "responses": answers}, err
+		return map[string]any{"error": late, "responses": answers}, err
 	})
 }
 
@@ -74,13 +69,6 @@ func cutName(a worker.Args) (event string, rest worker.Args, err error) {
 		return "", nil, err
 	}
 	return event, a[1:], nil
-}
-
-func first(a worker.Args) worker.Arg {
-	if len(a) == 0 {
-		return worker.Arg{}
-	}
-	return a[0]
 }
 
 func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
@@ -107,9 +95,7 @@ func registerBursts(io *worker.Handlers) {
 	})
 	worker.On(io, "binary", binary)
 	worker.OnAck3(io, "server-emit-with-ack", func(ctx context.Context, s *worker.Socket, ms float64, event string, a worker.Args) (any, error) {
-		ctx, cancel := context.WithTimeout(ctx, milliseconds(ms))
-		defer cancel()
-		answer, err := s.EmitAck(ctx, event, a)
+		answer, err := s.Timeout(milliseconds(ms)).EmitAck(ctx, event, a)
 		if err != nil {
 			return map[string]any{"error": true}, nil
 		}
