@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,7 +28,8 @@ type loadCommand struct {
 	Drain     loadScenario `kong:"cmd,help='One room, while nodes are restarted one after the other (--restart).',set='clients=1000',set='publishers=1',set='rate=20',set='recover=true',set='duration=20s'"`
 	Slow      loadScenario `kong:"cmd,help='Some members of a room never read.',set='clients=1000',set='publishers=1',set='rate=50',set='share=0.01',set='duration=20s'"`
 
-	Squad squadCommand `cmd:"" hidden:"" help:"Serve the clients of one process of a larger run."`
+	Compare compareCommand `cmd:"" help:"Compare reports that --json has written."`
+	Squad   squadCommand   `cmd:"" hidden:"" help:"Serve the clients of one process of a larger run."`
 }
 
 // loadVariables are the defaults of scenarios that say nothing else.
@@ -47,6 +49,7 @@ type loadScenario struct {
 	ServerCost []string `name:"server-metrics" placeholder:"NAME=URL" help:"A Prometheus page with the same of a server anywhere."`
 	Label      string   `name:"label" help:"What the server is called in reports."`
 	JSON       string   `name:"json" type:"path" placeholder:"FILE" help:"Write the report as JSON; - for standard output, in place of the table."`
+	HTML       string   `name:"html" type:"path" placeholder:"FILE" help:"Write the report as a page with plots, one file."`
 	SLO        string   `name:"slo" placeholder:"p99<50ms,lost=0" help:"Objectives; if one is missed the exit code is 3. Measures: ${measures}."`
 	Quiet      bool     `name:"quiet" short:"q" help:"Show no progress."`
 }
@@ -100,7 +103,42 @@ func (c *loadScenario) write(r *report.Report) error {
 			return err
 		}
 	}
+	if c.HTML != "" {
+		return writePage(c.HTML, r)
+	}
 	return nil
+}
+
+func writePage(path string, reports ...*report.Report) error {
+	var b bytes.Buffer
+	if err := report.WriteHTML(&b, reports...); err != nil {
+		return err
+	}
+	return writeTo(path, b.Bytes())
+}
+
+// compareCommand compares reports.
+type compareCommand struct {
+	Files []string `arg:"" type:"existingfile" name:"report" help:"Reports in JSON; the others are measured against the first."`
+	HTML  string   `name:"html" type:"path" placeholder:"FILE" help:"Write the comparison as a page with plots as well."`
+}
+
+// Run compares. kong calls it.
+func (c *compareCommand) Run() error {
+	var reports []*report.Report
+	for _, path := range c.Files {
+		r, err := report.Read(path)
+		if err != nil {
+			return err
+		}
+		reports = append(reports, r)
+	}
+	if c.HTML != "" {
+		if err := writePage(c.HTML, reports...); err != nil {
+			return err
+		}
+	}
+	return report.WriteComparison(os.Stdout, reports...)
 }
 
 // writeTo writes a file, or standard output for "-".

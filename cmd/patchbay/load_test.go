@@ -1,9 +1,17 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"patchbay/loadtest/cluster"
+	"patchbay/loadtest/report"
 	"patchbay/loadtest/scenario"
 )
 
@@ -33,5 +41,39 @@ func TestLoadCommands(t *testing.T) {
 		if recovers := name == "jitter" || name == "drain"; o.Trouble.Recover != recovers {
 			t.Errorf("%s: recovery is %v", name, o.Trouble.Recover)
 		}
+	}
+}
+
+// A whole run through the command line: reports are written, objectives set the exit code.
+func TestLoadRun(t *testing.T) {
+	cleanEnvironment(t)
+	c := cluster.Start(t, cluster.Shape{App: cluster.Contract})
+	directory := t.TempDir()
+	line := func(objectives string) []string {
+		return []string{
+			"load", "fanout", "--url", c.URL(0), "-n", "5", "--in-flight", "2", "-d", "100ms", "--warm-up", "0s", "-q", "--pid", fmt.Sprintf("all=%d", os.Getpid()),
+			"--json", filepath.Join(directory, "report.json"), "--html", filepath.Join(directory, "report.html"), "--slo", objectives,
+		}
+	}
+	if err := run(context.Background(), line("lost=0,repeated=0,reordered=0,p99<10m,cpu>0")); err != nil {
+		t.Errorf("objectives that are easily met: %v", err)
+	}
+	err := run(context.Background(), line("lost=0,p50<1us"))
+	if !errors.Is(err, report.ErrMissed) || exitCode(err) != 3 || !strings.Contains(err.Error(), "p50<1us") || strings.Contains(err.Error(), "lost") {
+		t.Errorf("an objective out of reach: got %v, exit code %d", err, exitCode(err))
+	}
+	if err := run(context.Background(), line("p99<")); !errors.Is(err, report.ErrObjective) || exitCode(err) != 1 {
+		t.Errorf("no objective: got %v", err)
+	}
+	page, err := os.ReadFile(filepath.Join(directory, "report.html"))
+	if err != nil || !strings.Contains(string(page), "</html>") {
+		t.Errorf("the page: %v", err)
+	}
+	text := filepath.Join(directory, "report.json")
+	if err := run(context.Background(), []string{"load", "compare", text, text, "--html", filepath.Join(directory, "both.html")}); err != nil {
+		t.Errorf("compare: %v", err)
+	}
+	if r, err := report.Read(text); err != nil || r.Audit.Expected == 0 || r.Head.Scenario != "fanout" {
+		t.Errorf("the report: %+v, %v", r, err)
 	}
 }

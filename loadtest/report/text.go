@@ -87,7 +87,7 @@ func (r *Report) writeCosts(t *table) {
 	for _, c := range r.Costs {
 		words := []string{fmt.Sprintf("%.2f s CPU", c.CPU)}
 		if c.PerUnit > 0 {
-			words = append(words, fmt.Sprintf("%.2f µs a %s", c.PerUnit, r.Unit()))
+			words = append(words, fmt.Sprintf("%.2f µs per %s", c.PerUnit, r.Unit()))
 		}
 		words = append(words,
 			fmt.Sprintf("connect %.0f µs a client", c.PerConnect),

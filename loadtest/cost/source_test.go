@@ -1,0 +1,53 @@
+package cost_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"patchbay/loadtest/cost"
+)
+
+func TestParse(t *testing.T) {
+	for text, want := range map[string]cost.Source{
+		"gateway=4711":                      {Name: "gateway", PID: 4711},
+		"nats=http://127.0.0.1:1/metrics":   {Name: "nats", URL: "http://127.0.0.1:1/metrics"},
+		"w=https://127.0.0.1/metrics?a=b=c": {Name: "w", URL: "https://127.0.0.1/metrics?a=b=c"},
+	} {
+		if got, err := cost.ParseSource(text); err != nil || got != want {
+			t.Errorf("%q: got %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "gateway", "=1", "gateway=", "gateway=x", "gateway=-1", "gateway=0"} {
+		if _, err := cost.ParseSource(text); !errors.Is(err, cost.ErrSource) {
+			t.Errorf("%q: got %v, want ErrSource", text, err)
+		}
+	}
+}
+
+func TestRead(t *testing.T) {
+	u, err := cost.Source{Name: "self", PID: os.Getpid()}.Read(context.Background())
+	if err != nil || u.Resident < 1e6 {
+		t.Errorf("this process: got %+v, %v", u, err)
+	}
+	page := "# HELP x\nprocess_cpu_seconds_total 1.5\nother{a=\"b\"} 3\nprocess_resident_memory_bytes 2.5e+07\n"
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) }))
+	defer s.Close()
+	source := cost.Source{Name: "there", URL: s.URL}
+	if u, err = source.Read(context.Background()); err != nil || u.CPU != 1500*time.Millisecond || u.Resident != 25e6 {
+		t.Errorf("a page: got %+v, %v", u, err)
+	}
+	for _, page = range []string{"", "process_cpu_seconds_total 1\n", "process_cpu_seconds_total x\nprocess_resident_memory_bytes 1\n"} {
+		if _, err := source.Read(context.Background()); !errors.Is(err, cost.ErrMetric) {
+			t.Errorf("%q: got %v, want ErrMetric", page, err)
+		}
+	}
+	if _, err := (cost.Source{Name: "gone", PID: 1 << 30}).Read(context.Background()); err == nil {
+		t.Error("a process that is not there was read")
+	}
+}
