@@ -339,6 +339,7 @@ func (c *conn) kill() {
 	c.state = connDead
 	c.in, c.parts, c.out, c.queued = nil, nil, nil, 0
 	c.stopDeadline()
+	delete(c.loop.peers, c)
 	c.loop.pending.dead = append(c.loop.pending.dead, c)
 }
 

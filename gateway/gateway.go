@@ -185,6 +185,9 @@ func (gw *Gateway) listen(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("register metrics: %w", err), ln.close())
 	}
 	ln.full = gw.metrics.refusedConns.Inc
+	if ln.tls, err = newTerminator(gw); err != nil {
+		return errors.Join(fmt.Errorf("%w: %w", ErrOptions, err), ln.close())
+	}
 	for i := range gw.options.Loops {
 		l, err := newLoop(gw, i)
 		if err != nil {
@@ -263,6 +266,7 @@ func (gw *Gateway) end(ctx context.Context) {
 	close(gw.endFeed)
 	<-gw.feed.done // the routers know: what follows may take its time
 	gw.web.shutdown(ctx)
+	gw.listener.tls.stop()
 	close(gw.ending)
 	gw.running.Wait()
 	gw.disconnect()
@@ -330,4 +334,16 @@ func (gw *Gateway) sweepInterest() {
 	if err := gw.interest.Sweep(time.Now()); err != nil {
 		gw.log.Warn("cannot unsubscribe", zap.Error(err))
 	}
+}
+
+// Reload reads the certificate and the key file of tokens again. What cannot be read stays as it was, and is in the error.
+func (gw *Gateway) Reload(ctx context.Context) error {
+	var failed error
+	if gw.listener.tls != nil {
+		failed = gw.listener.tls.reload()
+	}
+	if gw.guard.keys != nil {
+		failed = errors.Join(failed, gw.guard.keys.Reload(ctx))
+	}
+	return failed
 }

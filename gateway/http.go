@@ -176,7 +176,7 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 		w.refuse(rw, engineio.UnsupportedProtocol)
 	default:
 		h := withHost(r)
-		address, secure := w.gw.door.source(remoteIP(r), false, h)
+		address, secure := w.gw.door.source(remoteIP(r), isSecure(r), h)
 		if !w.gw.enter(address) {
 			rw.Header().Set("Retry-After", "1")
 			http.Error(rw, "too many connections", http.StatusServiceUnavailable)
@@ -280,7 +280,7 @@ func (w *web) upgrade(rw http.ResponseWriter, r *http.Request, echo bool) {
 		w.refuse(rw, engineio.BadRequest)
 		return
 	}
-	up := &upgradeRequest{head: requestHead(r), url: r.URL, echo: echo, address: remoteIP(r)}
+	up := &upgradeRequest{head: requestHead(r), url: r.URL, echo: echo, peer: lent.peer}
 	_, buffered, err := http.NewResponseController(rw).Hijack()
 	if err != nil {
 		w.log.Error("cannot take a connection back", zap.Error(err))
@@ -314,6 +314,12 @@ func requestHead(r *http.Request) []byte {
 	_ = r.Header.Write(&b)
 	b.WriteString("\r\n")
 	return b.Bytes()
+}
+
+// isSecure reports whether a request came by TLS that ended here.
+func isSecure(r *http.Request) bool {
+	lent, ok := r.Context().Value(connKey{}).(*lentConn)
+	return ok && lent.peer.secure
 }
 
 func isUpgrade(r *http.Request) bool {

@@ -29,6 +29,7 @@ type listener struct {
 	next  int          // whose turn it is; touched by loop 0 alone
 	limit int64        // connections at most
 	open  atomic.Int64 // connections now, those lent to net/http included
+	tls   *terminator  // nil: connections come as they are
 	full  func()       // called for each connection turned away
 	pause timer        // owned by loop 0
 }
@@ -75,6 +76,10 @@ func (ln *listener) accept(l *loop) {
 			ln.open.Add(-1)
 			ln.full()
 			unix.Close(fd)
+			continue
+		}
+		if ln.tls != nil {
+			ln.tls.take(fd)
 			continue
 		}
 		target := ln.loops[ln.next%len(ln.loops)]
@@ -130,7 +135,10 @@ func (ln *listener) close() error {
 }
 
 // accepted is a new connection on its way to its loop.
-type accepted struct{ fd int }
+type accepted struct {
+	fd   int
+	peer *peer // nil: the other end of the descriptor
+}
 
 func (a *accepted) run(l *loop) {
 	// Frames are written whole; waiting to fill segments only delays them.
@@ -143,6 +151,9 @@ func (a *accepted) run(l *loop) {
 		return
 	}
 	l.gw.metrics.accepted.Inc()
+	if a.peer != nil {
+		c.comesFrom(*a.peer)
+	}
 	c.setDeadline(l.gw.options.Limits.HeaderTimeout)
 }
 

@@ -70,6 +70,7 @@ type owned struct {
 	tokens     tokens                // what their clients have proved
 	addresses  map[*session]string   // where they come from, if that is limited
 	slow       map[*slowPost]struct{}
+	peers      map[*conn]peer // of those whose first request is being read, if not the other end of the descriptor
 }
 
 // turn is what a turn leaves for its end.

@@ -87,6 +87,9 @@ type HTTPOptions struct {
 	RequireHeaders []string `name:"require-header" sep:"none" placeholder:"NAME: VALUE" help:"Header that every request must have, with this value, or any if there is none; others get 403. May be given several times."`
 	// TrustedProxies stops clients from choosing the address that they seem to come from.
 	TrustedProxies string `name:"trusted-proxies" help:"Addresses and networks of proxies, comma-separated, whose X-Forwarded-For and X-Forwarded-Proto are believed."`
+	ProxyProtocol  bool   `name:"proxy-protocol" help:"Connections from trusted proxies begin with a header of the PROXY protocol, version 1 or 2."`
+	TLSCert        string `name:"tls-cert" type:"path" help:"PEM file of the certificate, and those that vouch for it, for TLS on the public listener (https, wss). Read again on SIGHUP."`
+	TLSKey         string `name:"tls-key" type:"path" help:"PEM file of its key."`
 	Cookie         string `name:"cookie" help:"Name of a cookie that carries the session id; empty sends none."`
 	PageDir        string `name:"page-dir" help:"Directory of static files to serve outside the Socket.IO path; nothing is served there if empty."`
 	ClientDir      string `name:"client-dir" default:"node_modules/socket.io-client/dist" help:"Directory of the client bundles to serve; where npm installs socket.io-client."`
@@ -159,6 +162,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Limits.Conns == 0 {
 		o.Limits.Conns = descriptorLimit() * 9 / 10
+		if o.HTTP.TLSCert != "" {
+			o.Limits.Conns /= tlsDescriptors
+		}
 	}
 	return o, o.check()
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,6 +19,9 @@ var headEnd = []byte("\r\n\r\n")
 // on the loops; anything else goes to net/http, with all that was read.
 // It returns how much of data it took: nothing, or all.
 func (c *conn) sniff(data []byte) int {
+	if n, ok := c.announced(data); n > 0 || !ok {
+		return n
+	}
 	end := bytes.Index(data, headEnd)
 	limit := c.loop.gw.options.Limits.HeaderBytes
 	if end < 0 && len(data) <= limit {
@@ -36,7 +39,7 @@ func (c *conn) sniff(data []byte) int {
 	}
 	up := &upgradeRequest{
 		head: bytes.Clone(head), rest: bytes.Clone(rest), url: u,
-		echo: c.loop.gw.echoes(u.Path), address: peerAddress(int(c.fd)),
+		echo: c.loop.gw.echoes(u.Path), peer: c.from(),
 	}
 	fd, err := c.release()
 	if err != nil {
@@ -61,7 +64,7 @@ func (c *conn) reply(response []byte) {
 
 // toHTTP hands the connection to net/http.
 func (c *conn) toHTTP(data []byte) {
-	gw, prefix := c.loop.gw, bytes.Clone(data)
+	gw, prefix, from := c.loop.gw, bytes.Clone(data), c.from()
 	fd, err := c.release()
 	if err != nil {
 		gw.log.Error("cannot hand a connection over", zap.Error(err))
@@ -69,7 +72,7 @@ func (c *conn) toHTTP(data []byte) {
 		gw.listener.closed()
 		return
 	}
-	lent, err := newLentConn(gw, fd, prefix)
+	lent, err := newLentConn(gw, fd, prefix, from)
 	if err != nil {
 		gw.log.Error("cannot hand a connection over", zap.Error(err))
 		gw.listener.closed()
@@ -103,19 +106,21 @@ type lentConn struct {
 	net.Conn
 	gw     *Gateway
 	prefix []byte
+	peer   peer
 	closed atomic.Bool
 }
 
 // newLentConn makes a net.Conn of a descriptor, which it takes.
-func newLentConn(gw *Gateway, fd int, prefix []byte) (*lentConn, error) {
-	file := os.NewFile(uintptr(fd), "conn")
-	defer file.Close()
-	nc, err := net.FileConn(file)
+func newLentConn(gw *Gateway, fd int, prefix []byte, from peer) (*lentConn, error) {
+	nc, err := netConn(fd)
 	if err != nil {
-		return nil, fmt.Errorf("make a net.Conn: %w", err)
+		return nil, err
 	}
-	return &lentConn{Conn: nc, gw: gw, prefix: prefix}, nil
+	return &lentConn{Conn: nc, gw: gw, prefix: prefix, peer: from}, nil
 }
+
+// RemoteAddr implements net.Conn. The port is not known.
+func (c *lentConn) RemoteAddr() net.Addr { return addressOf(c.peer.address) }
 
 // Read implements net.Conn.
 func (c *lentConn) Read(p []byte) (int, error) {
@@ -138,14 +143,14 @@ func (c *lentConn) Close() error {
 
 // reclaim takes the descriptor back for a loop; the lentConn is closed, its place kept.
 func (c *lentConn) reclaim() (int, error) {
-	tcp, ok := c.Conn.(*net.TCPConn)
+	held, ok := c.Conn.(syscall.Conn)
 	if !ok {
-		return 0, fmt.Errorf("%w: not a TCP connection", ErrOptions)
+		return 0, fmt.Errorf("%w: a connection without a descriptor", ErrOptions)
 	}
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return 0, fmt.Errorf("take a connection back: %w", err)
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := held.SyscallConn()
 	if err != nil {
 		return 0, fmt.Errorf("take a connection back: %w", err)
 	}

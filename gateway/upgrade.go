@@ -28,7 +28,7 @@ type upgradeRequest struct {
 	rest    []byte // what came after it
 	url     *url.URL
 	echo    bool
-	address string
+	peer    peer
 	foreign *sid   // of a session of another node
 	text    string // as it was sent
 }
@@ -70,7 +70,7 @@ func (up *upgradeRequest) run(l *loop) {
 
 // finish answers the handshake and makes a conn of the descriptor. verdict is another node's, if that has the session.
 func (up *upgradeRequest) finish(l *loop, verdict *uint64, a *arrival) {
-	hs := &upgradeHandshake{loop: l, url: up.url, peer: up.address, echo: up.echo, headers: http.Header{}, verdict: verdict}
+	hs := &upgradeHandshake{loop: l, url: up.url, peer: up.peer, echo: up.echo, headers: http.Header{}, verdict: verdict}
 	memory := inMemory{r: bytes.NewReader(up.head)}
 	_, err := hs.upgrader().Upgrade(&memory)
 	if _, writeErr := unix.Write(up.fd, memory.w.Bytes()); err != nil || writeErr != nil {
@@ -140,7 +140,7 @@ type upgradeHandshake struct {
 	key     sessionKey
 	sid     string
 	verdict *uint64 // see finish
-	peer    string
+	peer    peer
 	address string // of a new one, once it has been let in
 	secure  bool
 }
@@ -184,7 +184,7 @@ func (h *upgradeHandshake) check() (ws.HandshakeHeader, error) {
 	if query.Get("EIO") != strconv.Itoa(engineio.Protocol) {
 		return nil, refuseUpgrade(engineio.UnsupportedProtocol)
 	}
-	address, secure := h.loop.gw.door.source(h.peer, false, h.headers)
+	address, secure := h.loop.gw.door.source(h.peer.address, h.peer.secure, h.headers)
 	if !h.loop.gw.enter(address) {
 		return nil, ws.RejectConnectionError(ws.RejectionStatus(http.StatusServiceUnavailable), ws.RejectionReason("too many connections"))
 	}

@@ -56,7 +56,7 @@ func Run(ctx context.Context, o Options, log *zap.Logger, open func(context.Cont
 		return err
 	}
 	ready(part.Ready)
-	<-ctx.Done()
+	onHangup(ctx, part, log)
 	log.Info("stopping")
 	ready(func() error { return errStopping })
 	if err := stop(ctx, o.StopTimeout, part.Stop); err != nil {
