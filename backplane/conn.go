@@ -228,3 +228,25 @@ func (c *Conn) count(err error) error {
 func NoResponders(m *Msg) bool {
 	return len(m.Data) == 0 && len(m.Header) > 0 && get(m, "Status") == "503"
 }
+
+// ServerInfo is what is known of the NATS server that a connection is to.
+type ServerInfo struct {
+	Name       string
+	Version    string
+	Cluster    string        // empty for a server alone
+	Servers    int           // known of the cluster, this one included
+	MaxPayload int64         // bytes of a message
+	RTT        time.Duration // there and back
+}
+
+// Server asks the NATS server about itself. Its error is that it does not answer.
+func (c *Conn) Server() (ServerInfo, error) {
+	rtt, err := c.nc.RTT()
+	if err != nil {
+		return ServerInfo{}, fmt.Errorf("ask NATS: %w", err)
+	}
+	return ServerInfo{
+		Name: c.nc.ConnectedServerName(), Version: c.nc.ConnectedServerVersion(), Cluster: c.nc.ConnectedClusterName(),
+		Servers: len(c.nc.Servers()), MaxPayload: c.nc.MaxPayload(), RTT: rtt,
+	}, nil
+}

@@ -20,13 +20,15 @@ type cli struct {
 	Version  kong.VersionFlag `name:"version" help:"Print the version and leave."`
 	LogLevel string           `name:"log-level" default:"info" enum:"debug,info,warn,error" help:"Least level to log: ${enum}."`
 
-	Demo    demoCommand    `cmd:"" help:"Run everything in this one process, with a chat page to look at."`
-	Gateway gatewayCommand `cmd:"" help:"Run a gateway: it holds the clients' connections."`
-	Router  routerCommand  `cmd:"" help:"Run a router: it knows who is where. Run two of them."`
-	NATS    natsCommand    `cmd:"" name:"nats" help:"Run a NATS server, or one of a cluster, for the others to meet at."`
-	Revoke  revokeCommand  `cmd:"" help:"Take back a token, all of a user's, or a socket, on every gateway."`
-	Load    loadCommand    `cmd:"" help:"Put a Socket.IO server under load, and audit what it delivers."`
-	Build   versionCommand `cmd:"" name:"version" help:"Print the version."`
+	Demo     demoCommand    `cmd:"" help:"Run everything in this one process, with a chat page to look at."`
+	Gateway  gatewayCommand `cmd:"" help:"Run a gateway: it holds the clients' connections."`
+	Router   routerCommand  `cmd:"" help:"Run a router: it knows who is where. Run two of them."`
+	NATS     natsCommand    `cmd:"" name:"nats" help:"Run a NATS server, or one of a cluster, for the others to meet at."`
+	Settings configCommand  `cmd:"" name:"config" help:"Print defaults, or check a settings file."`
+	Doctor   doctorCommand  `cmd:"" help:"Look for what keeps a gateway from running well here, and say what mends it."`
+	Revoke   revokeCommand  `cmd:"" help:"Take back a token, all of a user's, or a socket, on every gateway."`
+	Load     loadCommand    `cmd:"" help:"Put a Socket.IO server under load, and audit what it delivers."`
+	Build    versionCommand `cmd:"" name:"version" help:"Print the version."`
 }
 
 // command is a parsed command line, ready to run.

@@ -15,6 +15,7 @@ import (
 var (
 	errUnknownKey = errors.New("unknown key")
 	errNoScalar   = errors.New("not a single value")
+	errNoCommand  = errors.New("no such subcommand")
 )
 
 // settings is a settings file. Its keys are names of flags; under a subcommand's name, they
