@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -67,7 +68,9 @@ type Conn struct {
 	log       *zap.Logger
 	metrics   *metrics
 	publisher publisher
-	away      time.Time // when the connection was lost; touched by NATS's callback goroutine alone
+	pending   int // bytes that may wait for NATS
+	role      Role
+	gaps      gaps
 }
 
 // Open connects, trying again until it succeeds or ctx ends.
@@ -81,7 +84,9 @@ func Open(ctx context.Context, o Options) (*Conn, error) {
 	if o.PendingBytes == 0 {
 		o.PendingBytes = DefaultPendingBytes
 	}
-	c := &Conn{Subjects: NewSubjects(o.Prefix), log: o.Log, metrics: newMetrics(o.Metrics)}
+	c := &Conn{Subjects: NewSubjects(o.Prefix), log: o.Log, metrics: newMetrics(o.Metrics), pending: o.PendingBytes, role: o.Role}
+	c.gaps.back = make(chan Gap, 1)
+	c.publisher.replay.limit = DefaultReplayBytes
 	settings, err := c.settings(&o)
 	if err != nil {
 		return nil, err
@@ -106,7 +111,9 @@ func Open(ctx context.Context, o Options) (*Conn, error) {
 }
 
 func (c *Conn) settings(o *Options) ([]nats.Option, error) {
+	links := &dialer{Dialer: net.Dialer{Timeout: nats.DefaultTimeout}, gaps: &c.gaps, inProcess: o.Server}
 	settings := []nats.Option{
+		nats.SetCustomDialer(links),
 		nats.Name(o.Name),
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(), // a server that refuses us now may be given our new password next
@@ -120,7 +127,7 @@ func (c *Conn) settings(o *Options) ([]nats.Option, error) {
 		nats.ErrorHandler(c.failed),
 	}
 	if o.Server != nil {
-		settings = append(settings, nats.InProcessServer(o.Server.ns))
+		settings = append(settings, nats.InProcessServer(links))
 	}
 	if o.Role != "" {
 		settings = append(settings, nats.CustomInboxPrefix(c.prefix+"inbox."+string(o.Role)))
@@ -130,22 +137,6 @@ func (c *Conn) settings(o *Options) ([]nats.Option, error) {
 		return nil, err
 	}
 	return append(append(settings, login...), o.TLS.settings()...), nil
-}
-
-func (c *Conn) disconnected(nc *nats.Conn, err error) {
-	if nc.IsClosed() {
-		return
-	}
-	c.away = time.Now()
-	c.metrics.disconnects.Inc()
-	c.log.Warn("backplane lost", zap.Error(err))
-}
-
-func (c *Conn) reconnected(nc *nats.Conn) {
-	gap := time.Since(c.away)
-	c.metrics.gapSeconds.Add(gap.Seconds())
-	c.log.Warn("backplane back: what others published in the gap is lost to this process",
-		zap.Duration("gap", gap), zap.String("server", nc.ConnectedServerName()))
 }
 
 func (c *Conn) failed(_ *nats.Conn, sub *nats.Subscription, err error) {

@@ -128,7 +128,7 @@ func (f *Fence) next() uint64 { return f.last.Load() + 1 }
 
 // confirmed reports whether all servers have a number. What they know ends with the connection's link.
 func (f *Fence) confirmed(number uint64) bool {
-	return f.passed.Load() >= number && f.link.Load() == f.conn.link()
+	return f.passed.Load() >= number && f.link.Load() == f.conn.Links()
 }
 
 func (f *Fence) run() {
@@ -168,8 +168,8 @@ func (f *Fence) publish() {
 		f.waiting[i].number = number
 	}
 	f.mu.Unlock()
-	if n := len(f.sent); n == 0 || f.sent[n-1].link != f.conn.link() {
-		f.sent = append(f.sent, sent{number, f.conn.link()})
+	if n := len(f.sent); n == 0 || f.sent[n-1].link != f.conn.Links() {
+		f.sent = append(f.sent, sent{number, f.conn.Links()})
 	}
 	if err := f.conn.Publish(f.subject, strconv.AppendUint(nil, number, 36)); err != nil {
 		f.conn.log.Debug("a fence is not published", zap.Error(err)) // the next one may be
@@ -301,6 +301,7 @@ func (f *Fence) options(address string) nats.Options {
 	o.Name += " fence"
 	o.IgnoreDiscoveredServers = true
 	o.Timeout = postTimeout
+	o.CustomDialer = nil
 	o.DisconnectedErrCB, o.ReconnectedCB, o.AsyncErrorCB = nil, nil, nil
 	return o
 }

@@ -13,6 +13,7 @@ type metrics struct {
 	errors      prometheus.Counter
 	failures    prometheus.Counter
 	unconfirmed prometheus.Counter
+	again       prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -37,6 +38,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		gapSeconds:  counter("gap_seconds_total", "Seconds without a connection to NATS; what others published then is lost here."),
 		errors:      counter("faults_total", "Faults that NATS reported, among them messages dropped at a full channel."),
 		failures:    counter("publish_failures_total", "Publishes and requests that failed."),
+		again:       counter("again_total", "Emits and acknowledgements published again because a link to NATS was lost, this process's or another's."),
 		unconfirmed: counter("unconfirmed_total", "Joins that were answered although a NATS server had not confirmed in time that it knows of them."),
 	}
 }

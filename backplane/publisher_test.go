@@ -65,21 +65,21 @@ func mark(tb testing.TB, id string) (publisher string, sequence uint64) {
 func TestPublisherNames(t *testing.T) {
 	var p publisher
 	var names []string
-	for _, one := range []struct{ link, sequence uint64 }{{0, 1}, {0, 2}, {1, 1}, {1, 2}, {3, 1}} {
-		name, sequence := mark(t, p.nextLocked(one.link))
-		if sequence != one.sequence {
-			t.Errorf("link %d: %d, want %d", one.link, sequence, one.sequence)
+	for want := range uint64(3) {
+		name, sequence := mark(t, p.nextLocked())
+		if sequence != want+1 {
+			t.Errorf("%d, want %d", sequence, want+1)
 		}
 		if !ValidID(name) || name[0] != 'p' {
 			t.Errorf("name %q", name)
 		}
 		names = append(names, name)
 	}
-	if names[0] != names[1] || names[1] == names[2] || names[2] != names[3] || names[3] == names[4] {
+	if names[0] != names[1] || names[1] != names[2] {
 		t.Errorf("names %q", names)
 	}
 	p.sequence = 35
-	if _, digits, _ := strings.Cut(p.nextLocked(3), "."); digits != "10" {
+	if _, digits, _ := strings.Cut(p.nextLocked(), "."); digits != "10" {
 		t.Errorf("36 is %q", digits)
 	}
 }
@@ -154,35 +154,97 @@ func TestEmitOrder(t *testing.T) {
 	group.Wait()
 }
 
-// TestEmitReconnected: what goes out on another link to NATS has another publisher, from the first emit that waits for
-// that link on.
+// TestEmitReconnected: when the link to NATS was lost, what was emitted shortly before goes out again, and before anything new.
 func TestEmitReconnected(t *testing.T) {
+	const each = 100
 	c, inbox := emitter(t)
-	emit := func() (publisher string, sequence uint64) {
-		t.Helper()
-		e := Emit{Payload: Payload{JSON: []byte(`["e"]`)}}
-		if err := c.Emit(&e, "", c.Room("/", "r")); err != nil {
-			t.Fatal(err)
+	emitted, highest, publisher := uint64(0), uint64(0), ""
+	for range 3 {
+		for n := range each {
+			if n == each/2 {
+				if err := c.nc.ForceReconnect(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			e := Emit{Payload: Payload{JSON: []byte(`["e"]`)}}
+			if err := c.Emit(&e, "", c.Room("/", "r")); err != nil {
+				t.Fatal(err)
+			}
+			emitted++
 		}
-		got, _ := hear(t, inbox)
-		if got.ID != e.ID {
-			t.Fatalf("got %s, want %s", got.ID, e.ID)
+		again := 0
+		for highest < emitted {
+			e, _ := hear(t, inbox)
+			name, sequence := mark(t, e.ID)
+			switch {
+			case sequence > highest+1 || publisher != "" && name != publisher:
+				t.Fatalf("%s.%d came after %s.%d", name, sequence, publisher, highest)
+			case sequence <= highest:
+				again++
+			}
+			highest, publisher = max(highest, sequence), name
 		}
-		return mark(t, e.ID)
+		if again == 0 {
+			t.Error("nothing came again")
+		}
 	}
-	first, _ := emit()
-	for round := range 3 {
-		if err := c.nc.ForceReconnect(); err != nil {
-			t.Fatal(err)
+}
+
+// TestEmitAway: while NATS is away emits wait up to a bound, and arrive in order.
+func TestEmitAway(t *testing.T) {
+	server, err := StartServer(ServerOptions{Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimPrefix(server.URL(), "nats://")
+	t.Cleanup(func() { server.Stop() })
+	c, err := Open(t.Context(), Options{URL: server.URL(), PendingBytes: DefaultReplayBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	big := append(append([]byte(`["`), make([]byte, 1<<20)...), `"]`...)
+	emit := func() error { return c.Emit(&Emit{Payload: Payload{JSON: big}}, "", "pb.room.-.r") }
+	if err := emit(); err != nil {
+		t.Fatal(err)
+	}
+	server.Stop()
+	until(t, func() bool { return !c.Connected() })
+	sent := uint64(1)
+	for err = emit(); err == nil; err = emit() {
+		sent++
+	}
+	if !errors.Is(err, ErrPending) || sent < 5 || sent > 8 {
+		t.Fatalf("after %d of 1 MiB: %v", sent, err)
+	}
+	if server, err = StartServer(ServerOptions{Listen: address}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, c.Connected)
+	until(t, func() bool { return emit() == nil })
+	sent++
+
+	other := reach(t, server)
+	inbox := NewInbox(other, 0)
+	if _, err := inbox.Subscribe("again"); err != nil {
+		t.Fatal(err)
+	}
+	question := `{"seen":["` + c.publisher.name + `.2","p1.9"],"window":3600000000000}`
+	if err := other.PublishRequest(other.Again(), "again", []byte(question)); err != nil {
+		t.Fatal(err)
+	}
+	for want := uint64(3); ; want++ {
+		_, m := hear(t, inbox)
+		_, sequence := mark(t, get(m, HeaderAgain))
+		if get(m, HeaderSubject) == "" {
+			if sequence != sent || want != sent+1 || get(m, HeaderShort) != "" {
+				t.Fatalf("the end is %d (%q) after %d, want %d", sequence, get(m, HeaderShort), want-1, sent)
+			}
+			break
 		}
-		waited, sequence := emit() // and so the connection is back
-		if waited == first || sequence != 1 {
-			t.Errorf("round %d: %s.%d after %s", round, waited, sequence, first)
+		if sequence != want || get(m, HeaderID) != get(m, HeaderAgain) || get(m, HeaderSubject) != "pb.room.-.r" || len(m.Data) != len(big) {
+			t.Fatalf("%d came instead of %d: %v", sequence, want, m.Header)
 		}
-		if after, sequence := emit(); after != waited || sequence != 2 {
-			t.Errorf("round %d: %s.%d after %s", round, after, sequence, waited)
-		}
-		first = waited
 	}
 }
 
@@ -216,7 +278,7 @@ func BenchmarkPublisher(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.publisher.mu.Lock()
-		_ = c.publisher.nextLocked(c.link())
+		_ = c.publisher.nextLocked()
 		c.publisher.mu.Unlock()
 	}
 }

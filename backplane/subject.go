@@ -215,8 +215,18 @@ func (s Subjects) FeedAll() string { return s.prefix + "feed.*" }
 // Beat is where workers say that they live, and what they serve; every router listens.
 func (s Subjects) Beat() string { return s.prefix + "beat" }
 
+// ToMany reports whether a subject is one of Namespace, Room (but for rooms named like a socket id) or Matching, whatever
+// names are in it.
+func (s Subjects) ToMany(subject string) bool {
+	rest, ok := strings.CutPrefix(subject, s.prefix)
+	return ok && (strings.HasPrefix(rest, "nsp.") || strings.HasPrefix(rest, "room.") || rest == "matching")
+}
+
 // Fence is where a node's Fence publishes its numbers, for itself.
 func (s Subjects) Fence(node string) string { return s.prefix + "fence." + node }
+
+// Again is where a node that was cut off asks all who emit what it has missed.
+func (s Subjects) Again() string { return s.prefix + "again" }
 
 // Hello is where a router that starts asks every gateway and worker to show itself at once.
 func (s Subjects) Hello() string { return s.prefix + "hello" }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -26,15 +27,29 @@ type intake struct {
 	parts   parts     // notes of handoffs that are not whole yet
 	cuts    chan *cut // sockets that change their loop
 	done    chan struct{}
+
+	repair repair
 }
 
 // run reads until the inbox is closed by stop.
 func (in *intake) run(stop <-chan struct{}) {
 	defer close(in.done)
+	r := &in.repair
+	r.in, r.links, r.deadline = in, in.gw.conn.Links(), time.NewTimer(repairTimeout)
+	defer r.deadline.Stop()
+	r.deadline.Stop()
+	turn := time.NewTicker(publisherMemory)
+	defer turn.Stop()
 	for {
 		select {
 		case m := <-in.inbox.C:
-			in.handle(m)
+			r.take(m)
+		case gap := <-in.gw.conn.Back():
+			r.ask(gap)
+		case <-r.deadline.C:
+			r.expire()
+		case <-turn.C:
+			r.ids.turn()
 		case c := <-in.cuts:
 			in.perform(c)
 		case <-stop:
@@ -94,6 +109,8 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 		}
 	case verbRevoked:
 		in.learnRevoked(m)
+	case verbAgain:
+		in.repair.repeat(m)
 	case "snapshot":
 		in.gw.feed.snapshot(m.Reply)
 	default:
@@ -210,8 +227,10 @@ func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
 		}
 		return
 	}
-	// Two subscriptions may bring one to a socket: its own, where it lives, and that of a room of its name.
-	if e.ID != "" && (len(e.Rooms) > 1 || to.socket) && in.seen.add(e.ID) {
+	mark, numbered := handoff.ParseMark(e.ID)
+	// Two subscriptions may bring one to a socket: its own, where it lives, and that of a room of its name. And after a loss of
+	// NATS things are said again.
+	if in.repair.ids.add(mark) || !numbered && e.ID != "" && (len(e.Rooms) > 1 || to.socket) && in.seen.add(e.ID) {
 		in.gw.metrics.duplicates.Inc()
 		return
 	}
@@ -223,12 +242,11 @@ func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
 		shards |= in.home(room) | in.gw.interest.Shards(in.gw.conn.Room(to.nsp, room))
 	}
 	in.gw.metrics.emits.Inc()
-	b := &broadcast{target: to, emit: e, reply: m.Reply}
+	b := &broadcast{target: to, emit: e, reply: m.Reply, mark: mark}
 	if b.emit.Ask = e.Ask && m.Reply != "" && to.nsp != "" && to.match == nil; b.emit.Ask {
 		b.tally = newTally(in.gw, m.Reply, shards)
 		b.wire = b.tally.wire(to.nsp, e.Payload)
 	}
-	b.mark, _ = handoff.ParseMark(e.ID)
 	if in.gw.recovery > 0 && !e.Volatile && m.Reply == "" {
 		b.id = in.offset(e.ID)
 	}

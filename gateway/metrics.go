@@ -17,6 +17,8 @@ type metrics struct {
 	tokens          *prometheus.CounterVec
 	revoked         prometheus.Counter
 	handoffs        *prometheus.CounterVec
+	gaps            *prometheus.CounterVec
+	repeated        prometheus.Counter
 }
 
 // clientMetrics count connections, sessions and what clients do wrong.
@@ -61,6 +63,8 @@ func newMetrics(gw *Gateway) (*metrics, error) {
 	m.refusedSessions = r.vector("sessions_refused_total", "Sessions refused because too many are opened (rate) or come from one address (address).", "limit")
 	m.tokens = r.vector("tokens_total", "Clients' tokens checked at CONNECT and at a refresh, and those that ended on a live socket, by outcome.", "outcome")
 	m.revoked = r.counter("revoked_sockets_total", "Sockets ended because they, their user or their token were revoked.")
+	m.gaps = r.vector("backplane_gaps_total", "Losses of the link to NATS, by outcome: repaired, or incomplete if some did not say again what they had emitted.", "outcome")
+	m.repeated = r.counter("backplane_gap_emits_total", "Emits missed in a gap of the backplane, and delivered when they were said again.")
 	m.handoffs = r.vector("handoffs_total", "Sessions and sockets taken from another node, by cause and outcome.", "cause", "outcome")
 	r.measured("connections", "TCP connections open now.", func() float64 { return float64(gw.listener.open.Load()) })
 	r.measured("subscriptions", "Room and namespace subjects subscribed, lingering ones included.", func() float64 { return float64(gw.interest.Len()) })

@@ -42,10 +42,7 @@ func (e *Event) Ack(args ...any) error {
 		e.acked.Store(false) // nothing was sent
 		return err
 	}
-	if len(p.Attachments) == 0 {
-		return conn.Publish(e.reply, p.JSON)
-	}
-	return conn.PublishMsg(backplane.EncodePayload(e.reply, "", p))
+	return conn.Acknowledge(backplane.EncodePayload(e.reply, "", p))
 }
 
 // parseEvent reads an event. ok is false for those that no handler can have: they are harmless, and

@@ -15,8 +15,7 @@ const MaxPublisher = 64
 //
 // A publisher is one connection to the backplane. It numbers what it publishes from 1, upwards,
 // without regard to subjects; copies of one message on several subjects share its mark. After a
-// reconnection it must take a new name: the order of what it published before and after is
-// not kept.
+// reconnection it says again what may be lost, in order, before anything new; intake takes each once.
 type Mark struct {
 	Publisher string // 1 to MaxPublisher of A-Z, a-z, 0-9, "-" and "_"
 	Sequence  uint64 // from 1

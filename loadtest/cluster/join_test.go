@@ -85,7 +85,7 @@ func TestJoinThenEmit(t *testing.T) {
 	}
 	sending.Wait()
 	hit := 0
-	for quiet := time.NewTimer(joinPatience); hit < joins; quiet.Reset(joinPatience) {
+	for quiet := time.NewTimer(patience); hit < joins; quiet.Reset(patience) {
 		select {
 		case <-hits:
 			hit++
@@ -96,8 +96,8 @@ func TestJoinThenEmit(t *testing.T) {
 	}
 }
 
-// joinPatience is for how long nothing may come before what is missing is taken for missed.
-const joinPatience = 3 * time.Second
+// patience is for how long nothing may come before what is missing is taken for missed.
+const patience = 10 * time.Second
 
 // newLink opens a link that is stopped at the test's end.
 func newLink(t testing.TB, target string) *cluster.Link {
