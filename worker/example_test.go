@@ -35,15 +35,16 @@ func Example() {
 
 	cluster.talk(app) // instead of: err = app.Run(ctx)
 	// Output:
-	// to the client: ["welcome","Hello!"]
+	// Ada hears ["welcome","Hello!"]
 	// to pb.room.-.lobby: ["chatMessage","Hi all"]
-	// acknowledged: [3]
+	// Ada asks ["add",1,2] and hears [3]
 }
 
-// exampleCluster is what a worker needs around it, and a client.
+// exampleCluster is what a worker needs around it, and its clients.
 type exampleCluster struct {
 	console
-	server *backplane.Server
+	server  *backplane.Server
+	gateway *fakeGateway
 }
 
 func newExampleCluster() *exampleCluster {
@@ -52,19 +53,67 @@ func newExampleCluster() *exampleCluster {
 	return c
 }
 
-// talk runs the worker beside a client that connects, and says what it hears.
-func (c *exampleCluster) talk(app *worker.App) {
-	gateway := newGateway(&c.console, c.server, "g1")
+// worker makes a worker of the cluster.
+func (c *exampleCluster) worker() *worker.App {
+	app, err := worker.New(worker.Options{Backplane: backplane.Options{Server: c.server}, Handover: -1})
+	if err != nil {
+		c.Fatal(err)
+	}
+	return app
+}
+
+// run runs the worker until the end of the example.
+func (c *exampleCluster) run(app *worker.App) {
+	c.gateway = newGateway(&c.console, c.server, "g1")
 	if err := app.Start(context.Background()); err != nil {
 		c.Fatal(err)
 	}
 	c.Cleanup(func() { _ = app.Stop(context.Background()) })
-	client := gateway.dial(app, "/")
-	fmt.Printf("to the client: %s\n", receive(c, client.got, "the welcome").JSON)
-	client.send(`["chatMessage","Hi all"]`)
-	emit := receive(c, gateway.emits, "the message")
-	fmt.Printf("to %s: %s\n", emit.subject, emit.JSON)
-	fmt.Printf("acknowledged: %s\n", client.ask(`["add",1,2]`).JSON)
+}
+
+// exampleClient is a client that says what it does and hears.
+type exampleClient struct {
+	*client
+	name string
+}
+
+// client connects a client.
+func (c *exampleCluster) client(app *worker.App, name, nsp, auth string) *exampleClient {
+	one := &exampleClient{c.gateway.newClient(nsp), name}
+	if answer := one.connect(app, auth); answer.Error != nil {
+		fmt.Printf("%s is refused: %s%s\n", name, answer.Error.Message, answer.Error.Data)
+	}
+	return one
+}
+
+// hears waits for the next event.
+func (c *exampleClient) hears() {
+	got := receive(c.g, c.got, "an event for "+c.name)
+	fmt.Printf("%s hears %s\n", c.name, got.JSON)
+}
+
+// asks emits an event with an acknowledgement, and waits for that.
+func (c *exampleClient) asks(payload string) {
+	fmt.Printf("%s asks %s and hears %s\n", c.name, payload, c.ask(payload).JSON)
+}
+
+// leaves ends the client.
+func (c *exampleClient) leaves(reason string) { c.leave(reason) }
+
+// emitted waits for the next emit to rooms or namespaces.
+func (c *exampleCluster) emitted() {
+	e := receive(c, c.gateway.emits, "an emit")
+	fmt.Printf("to %s: %s\n", e.subject, e.JSON)
+}
+
+// talk runs the worker beside a client that connects, and says what it hears.
+func (c *exampleCluster) talk(app *worker.App) {
+	c.run(app)
+	ada := c.client(app, "Ada", "/", "")
+	ada.hears()
+	ada.send(`["chatMessage","Hi all"]`)
+	c.emitted()
+	ada.asks(`["add",1,2]`)
 }
 
 // console stands in for a test where there is none.

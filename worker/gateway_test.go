@@ -390,8 +390,9 @@ func (c *client) event(reply, payload string, attachments [][]byte) {
 func (c *client) leave(reason string) {
 	c.g.mu.Lock()
 	delete(c.g.clients, c.id)
+	rooms := slices.Clone(c.rooms)
 	c.g.mu.Unlock()
-	c.g.publish(c.g.conn.Worker(c.worker, "disconnect", c.id), "", []byte(reason))
+	c.g.publishMsg(backplane.EncodeDisconnect(c.g.conn.Worker(c.worker, "disconnect", c.id), reason, rooms))
 }
 
 // expect waits for an emit to this socket.
