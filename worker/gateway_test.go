@@ -34,8 +34,15 @@ type fakeGateway struct {
 	version uint64
 	clients map[string]*client
 	held    chan struct{} // control requests wait for it, if set
+	known
+}
+
+// known is what the gateway answers as a router, beside its clients.
+type known struct {
 	workers []backplane.WorkerInfo
 	missing []string
+	others  []backplane.NodeInfo // gateways that have sockets of whatever is asked for
+	mute    bool                 // another answers
 }
 
 // arrivals is what the worker has sent, but to sockets.
@@ -281,6 +288,9 @@ func (g *fakeGateway) query(m *backplane.Msg) {
 	g.decode(m.Data, &q)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.mute {
+		return
+	}
 	g.asked <- q
 	answer := backplane.Answer{Complete: len(g.missing) == 0, Missing: g.missing, Workers: g.workers}
 	sizes := map[string]int{}
@@ -300,7 +310,7 @@ func (g *fakeGateway) query(m *backplane.Msg) {
 	}
 	answer.Count = len(answer.Sockets)
 	if q.Op == backplane.QueryWhere && answer.Count > 0 {
-		answer.Nodes = []backplane.NodeInfo{{ID: g.node, Sockets: answer.Count}}
+		answer.Nodes = append([]backplane.NodeInfo{{ID: g.node, Sockets: answer.Count}}, g.others...)
 	}
 	// One socket to a page, so that paging is at work in each test.
 	slices.SortFunc(answer.Sockets, func(a, b backplane.SocketInfo) int { return compare(a.ID, b.ID) })

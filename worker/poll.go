@@ -134,6 +134,7 @@ type poll struct {
 	silent  map[string]struct{}       // gateways that have not said whom they asked
 	asked   map[string]string         // sockets that have not answered, with their gateways
 	answers map[string]*backplane.Msg // of sockets; nil: it is gone
+	dead    []string                  // gateways that are lost: what they said before may come after that
 	copies  int                       // of the emit, on subjects of which none is known to have had no receiver
 	over    bool
 	done    chan struct{} // closed when nobody is waited for
@@ -168,6 +169,9 @@ func (p *poll) take(socket string, m *backplane.Msg) (ok bool) {
 func (p *poll) tally(asked *backplane.Asked) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if slices.Contains(p.dead, asked.Node) {
+		return
+	}
 	for _, socket := range asked.Sockets {
 		if _, answered := p.answers[socket]; !answered {
 			p.asked[socket] = asked.Node
@@ -183,6 +187,7 @@ func (p *poll) tally(asked *backplane.Asked) {
 func (p *poll) lost(node string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.dead = append(p.dead, node)
 	delete(p.silent, node)
 	for socket, on := range p.asked {
 		if on == node {

@@ -109,7 +109,12 @@ func TestEmitAckPartly(t *testing.T) {
 func TestEmitAckLostGateway(t *testing.T) {
 	server := startServer(t)
 	g1, g2 := newGateway(t, server, "g1"), newGateway(t, server, "g2")
-	// Queries go to both: g1 is the only one that answers.
+	g2.mu.Lock()
+	g2.mute = true
+	g2.mu.Unlock()
+	g1.mu.Lock()
+	g1.others = []backplane.NodeInfo{{ID: "g2", Sockets: 1}}
+	g1.mu.Unlock()
 	app := start(t, server, worker.Options{AckTimeout: 1000 * patience}, func(app *worker.App) { app.Namespace("/") })
 	io := app.Namespace("/")
 	a, b := g1.dial(app, "/"), g2.dial(app, "/")

@@ -17,16 +17,17 @@ export class Cluster {
    * Recovery is off unless gatewayArgs says otherwise: with it each event has one more argument, its offset.
    * Of several NATS servers, the i-th gateway, router or worker is told of the i-th (modulo their number), and learns of the others from it.
    * reach, if given, says where a part finds a NATS server: it gets the kind of the part, its number, and the server's host:port.
-   * @param {{servers?: number, gateways?: number, workers?: number, routers?: number, gatewayArgs?: string[],
+   * program is the application that the workers run.
+   * @param {{servers?: number, gateways?: number, workers?: number, routers?: number, program?: string, gatewayArgs?: string[],
    *   reach?: (kind: string, i: number, server: string) => string | Promise<string>}} shape
    */
   static async start({
-    servers = 1, gateways = 2, workers = 2, routers = 1, gatewayArgs = ["--recovery", "0"], reach = (kind, i, server) => server,
+    servers = 1, gateways = 2, workers = 2, routers = 1, program = "contract", gatewayArgs = ["--recovery", "0"], reach = (kind, i, server) => server,
   } = {}) {
     const cluster = new Cluster();
     try {
       await cluster.#startServers(servers);
-      await cluster.#start({ gateways, workers, routers, gatewayArgs, reach });
+      await cluster.#start({ gateways, workers, routers, program, gatewayArgs, reach });
     } catch (error) {
       await cluster.kill();
       throw error;
@@ -50,7 +51,7 @@ export class Cluster {
     [this.nats] = this.servers;
   }
 
-  async #start({ gateways, workers, routers, gatewayArgs, reach }) {
+  async #start({ gateways, workers, routers, program, gatewayArgs, reach }) {
     const parts = [];
     const several = async (kind, list, count, program, args) => {
       for (let i = 0; i < count; i++) {
@@ -65,7 +66,7 @@ export class Cluster {
     this.gateways = [];
     this.urls = [];
     await several("router", this.routers, routers, "patchbay", () => ["router"]);
-    await several("worker", this.workers, workers, "contract", () => []);
+    await several("worker", this.workers, workers, program, () => []);
     await several("gateway", this.gateways, gateways, "patchbay", async () => {
       const listen = `127.0.0.1:${await freePort()}`;
       this.urls.push(`http://${listen}`);
