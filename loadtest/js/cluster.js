@@ -12,6 +12,9 @@ const passwords = Object.fromEntries(roles.map((role) => [`PATCHBAY_NATS_${role.
 export class Cluster {
   #all = [];
 
+  /** Of each gateway's URL the host:port of its internal listener. */
+  static internal = new Map();
+
   /**
    * Starts a cluster; each part is ready when this resolves.
    * Recovery is off unless gatewayArgs says otherwise: with it each event has one more argument, its offset.
@@ -58,7 +61,10 @@ export class Cluster {
         const nats = await reach(kind, i, this.addresses[i % this.addresses.length]);
         const own = await args(i);
         const login = { PATCHBAY_NATS_USER: kind, PATCHBAY_NATS_PASSWORD: password(kind) };
-        parts.push(this.#run(program, [...own, "--nats", `nats://${nats}`], login).then((one) => { list[i] = one; }));
+        parts.push(this.#run(program, [...own, "--nats", `nats://${nats}`], login).then((one) => {
+          list[i] = one;
+          if (kind === "gateway") Cluster.internal.set(this.urls[i], one.internal);
+        }));
       }
     };
     this.routers = [];
