@@ -1,7 +1,7 @@
 # One command each; make alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint fuzz bench idle test-go test-js
+.PHONY: help demo build test lint fuzz bench idle docs test-go test-js test-compose
 .DELETE_ON_ERROR:
 
 JS       := loadtest/js
@@ -53,6 +53,12 @@ bench: ## Run the benchmarks of the hot paths
 
 idle: build ## Measure what 15,000 idle WebSocket clients cost a gateway
 	go run ./loadtest/idle -n 15000 -bin bin
+
+docs: ## Write the pages that are made from the code
+	go test ./cmd/patchbay -run TestMetricsPage -update
+
+test-compose: build $(MODULES) ## Run docker-compose.yml with a Docker engine of its own (root; docker.io, iptables, docker-compose)
+	deploy/test-compose
 
 $(MODULES): $(JS)/package.json $(JS)/package-lock.json
 	npm ci --prefix $(JS) --ignore-scripts --no-audit --no-fund

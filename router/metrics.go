@@ -37,7 +37,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	vector := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return register(r, prometheus.NewCounterVec(prometheus.CounterOpts(opts(name, help)), labels))
 	}
-	return &metrics{
+	m := &metrics{
 		sockets:   gauge("sockets", "Sockets in the index."),
 		rooms:     gauge("rooms", "Rooms in the index."),
 		nodes:     gauge("nodes", "Gateways with a lease."),
@@ -57,6 +57,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets: []float64{.0001, .0005, .001, .005, .01, .05, .1, .5, 1, 2, 5},
 		}, []string{"op"})),
 	}
+	// A series that begins with its first event does not show that event as an increase.
+	for _, kind := range []string{"node", "worker"} {
+		m.expired.WithLabelValues(kind)
+	}
+	return m
 }
 
 func opts(name, help string) prometheus.Opts {

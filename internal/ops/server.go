@@ -30,7 +30,7 @@ func NewRegistry() *prometheus.Registry {
 	r.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newBuildInfo(),
+		NewBuildInfo(),
 	)
 	return r
 }

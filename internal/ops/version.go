@@ -38,8 +38,8 @@ func built() (v, r string) {
 	return v, r
 }
 
-// newBuildInfo is a metric that is 1, with the version in its labels.
-func newBuildInfo() prometheus.Collector {
+// NewBuildInfo returns a metric that is 1, with the version in its labels.
+func NewBuildInfo() prometheus.Collector {
 	v, r := built()
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: "patchbay", Name: "build_info",
