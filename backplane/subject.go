@@ -170,6 +170,9 @@ func (s Subjects) Worker(worker, verb, socket string) string {
 // WorkerAll matches every subject of one worker.
 func (s Subjects) WorkerAll(worker string) string { return s.prefix + "worker." + worker + ".>" }
 
+// WorkersAbout matches what any worker is told about one socket.
+func (s Subjects) WorkersAbout(socket string) string { return s.prefix + "worker.*.*." + socket }
+
 // ParseOwned takes apart a subject of a gateway (NodeAll) or a worker
 // (WorkerAll): the verb and its argument.
 func (s Subjects) ParseOwned(subject string) (verb, arg string, ok bool) {

@@ -26,6 +26,7 @@ type cli struct {
 	NATS     natsCommand    `cmd:"" name:"nats" help:"Run a NATS server, or one of a cluster, for the others to meet at."`
 	Settings configCommand  `cmd:"" name:"config" help:"Print defaults, or check a settings file."`
 	Doctor   doctorCommand  `cmd:"" help:"Look for what keeps a gateway from running well here, and say what mends it."`
+	Tap      tapCommand     `cmd:"" help:"Show what passes: a namespace, a room or a socket, live."`
 	Revoke   revokeCommand  `cmd:"" help:"Take back a token, all of a user's, or a socket, on every gateway."`
 	Load     loadCommand    `cmd:"" help:"Put a Socket.IO server under load, and audit what it delivers."`
 	Build    versionCommand `cmd:"" name:"version" help:"Print the version."`

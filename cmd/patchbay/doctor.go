@@ -9,8 +9,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"patchbay/gateway"
 	"patchbay/cmd/patchbay/doctor"
+	"patchbay/gateway"
 	"patchbay/protocol/engineio"
 )
 
