@@ -71,17 +71,42 @@ const (
 	OpJoin       ControlOp = "join"       // join Rooms
 	OpLeave      ControlOp = "leave"      // leave Rooms
 	OpData       ControlOp = "data"       // replace the socket's data
+	OpSet        ControlOp = "set"        // set the values that Data has, by key, and leave the others
+	OpUser       ControlOp = "user"       // make User the socket's user, "" for none
+	OpHandshake  ControlOp = "handshake"  // the socket's handshake and the payload of its CONNECT
 	OpDisconnect ControlOp = "disconnect" // take the socket out of its namespace; with Close end its session
 )
 
 // Control is a request to the gateway that holds a socket, on Subjects.SocketControl.
 // It is answered only once it holds: a join when the gateway has subscribed.
 type Control struct {
-	Op    ControlOp       `json:"op"`
-	Rooms []string        `json:"rooms,omitempty"`
-	Data  json.RawMessage `json:"data,omitempty"`
-	Close bool            `json:"close,omitempty"`
+	Op        ControlOp       `json:"op"`
+	Namespace string          `json:"nsp,omitempty"` // if set, a socket of another namespace is not there
+	Rooms     []string        `json:"rooms,omitempty"`
+	User      string          `json:"user,omitempty"`
+	Data      json.RawMessage `json:"data,omitempty"`
+	Close     bool            `json:"close,omitempty"`
 }
+
+// NodeControl asks a gateway for the same of all its sockets in any of To, or of the whole namespace if To is empty,
+// less those in Except: a request on its `control` subject. Op is OpJoin, OpLeave or OpDisconnect.
+type NodeControl struct {
+	Control          // its Namespace is set
+	To      []string `json:"to,omitempty"`
+	Except  []string `json:"except,omitempty"` // rooms and socket ids
+}
+
+// NodeReply answers a NodeControl once it holds for all of the gateway's sockets but Moving.
+type NodeReply struct {
+	Error   string   `json:"error,omitempty"`   // what was wrong
+	Sockets int      `json:"sockets,omitempty"` // for how many it holds
+	Refused []string `json:"refused,omitempty"` // sockets for which it does not, the first of them
+	Moving  []string `json:"moving,omitempty"`  // sockets on their way between gateways, to be asked for one by one
+	Seen    Seen     `json:"seen,omitzero"`
+}
+
+// MaxRefused is how many sockets a NodeReply names that refused.
+const MaxRefused = 16
 
 // ControlReply answers a Control with the socket's state after it. Version is the
 // membership version of the change, to be passed on in queries that must see it.
@@ -90,6 +115,12 @@ type ControlReply struct {
 	Rooms     []string `json:"rooms,omitempty"` // all of the socket's rooms, its own id included, sorted
 	Transport string   `json:"transport,omitempty"`
 	Seen      Seen     `json:"seen,omitzero"`
+
+	Data      json.RawMessage `json:"data,omitempty"`      // answers OpInfo and OpHandshake
+	Handshake json.RawMessage `json:"handshake,omitempty"` // answers OpHandshake: a Handshake
+	Auth      json.RawMessage `json:"auth,omitempty"`      // likewise: the CONNECT's payload, if there was one
+	User      string          `json:"user,omitempty"`      // likewise: whom the client's token names
+	Claims    json.RawMessage `json:"claims,omitempty"`    // likewise: what it says
 }
 
 // NoSocket is ControlReply.Error when the socket is not, or no longer, there.
@@ -140,17 +171,25 @@ const (
 	QuerySockets QueryOp = "sockets" // the sockets of the room or namespace, by id, in pages
 	QueryNodes   QueryOp = "nodes"   // nodes, workers and their loads
 	QueryWhere   QueryOp = "where"   // the nodes that have sockets of the rooms or namespace, and how many
+	QueryUsers   QueryOp = "users"   // the users of the rooms or namespace with their sockets, by user id, in pages
+	QueryWatch   QueryOp = "watch"   // the sockets of the room or namespace, and from then on who comes and goes: see Presence
 )
 
 // Query is a question to the membership index, on Subjects.Query. The router
 // answers once it has caught up with Seen, or with Complete false if it could not in time.
+//
+// Whose sockets are meant: those in Room or in any of Rooms; without either, the whole namespace. Of them
+// those that are not in Except, and, if Node is set, those on that node.
 type Query struct {
-	Op        QueryOp `json:"op"`
-	Namespace string  `json:"nsp,omitempty"`
-	Room      *string `json:"room,omitempty"`  // nil: the whole namespace
-	After     string  `json:"after,omitempty"` // page: names or ids greater than this
-	Limit     int     `json:"limit,omitempty"` // page size; 0 means the router's default
-	Seen      []Seen  `json:"seen,omitempty"`
+	Op        QueryOp  `json:"op"`
+	Namespace string   `json:"nsp,omitempty"`
+	Room      *string  `json:"room,omitempty"`
+	Rooms     []string `json:"rooms,omitempty"`
+	Except    []string `json:"except,omitempty"` // rooms and socket ids
+	Node      string   `json:"node,omitempty"`
+	After     string   `json:"after,omitempty"` // page: names or ids greater than this
+	Limit     int      `json:"limit,omitempty"` // page size; 0 means the router's default
+	Seen      []Seen   `json:"seen,omitempty"`
 }
 
 // Answer answers a Query.
@@ -158,9 +197,12 @@ type Answer struct {
 	Error    string       `json:"error,omitempty"`
 	Complete bool         `json:"complete"` // false: a node is silent, or Seen was not reached in time
 	Missing  []string     `json:"missing,omitempty"`
-	Count    int          `json:"count,omitempty"`
+	Count    int          `json:"count,omitempty"` // of sockets, rooms or users; in pages of sockets only where the router knows it without counting
+	Total    int          `json:"total,omitempty"` // of a users query: sockets
+	Named    int          `json:"named,omitempty"` // likewise: those that have a user
 	Rooms    []RoomInfo   `json:"rooms,omitempty"`
 	Sockets  []SocketInfo `json:"sockets,omitempty"`
+	Users    []UserInfo   `json:"users,omitempty"`
 	Nodes    []NodeInfo   `json:"nodes,omitempty"`
 	Workers  []WorkerInfo `json:"workers,omitempty"`
 	Next     string       `json:"next,omitempty"` // After of the next page, empty at the end
@@ -173,9 +215,16 @@ type RoomInfo struct {
 	Sockets int    `json:"sockets"`
 }
 
+// UserInfo is one user of an Answer.
+type UserInfo struct {
+	ID      string `json:"id"`
+	Sockets int    `json:"sockets"` // of those that were asked for
+}
+
 // SocketInfo is one socket of an Answer.
 type SocketInfo struct {
 	ID     string          `json:"id"`
+	User   string          `json:"user,omitempty"`
 	Node   string          `json:"node"`
 	Worker string          `json:"worker"`
 	Rooms  []string        `json:"rooms"` // sorted, the socket's own id included

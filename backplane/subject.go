@@ -148,7 +148,7 @@ func (s Subjects) ParseSocket(subject string) (id, verb, arg string, ok bool) {
 
 // Node is a subject of one gateway: `<prefix>gateway.<node>.<verb>[.<arg>]`.
 // Verbs: connected (the answer to a CONNECT, arg the socket id), emit (to this node's sockets alone),
-// snapshot (of its membership), handoff (what moves between two gateways).
+// control (of many sockets, see NodeControl), snapshot (of its membership), handoff (what moves between two gateways).
 func (s Subjects) Node(node, verb, arg string) string {
 	subject := s.prefix + "gateway." + node + "." + verb
 	if arg != "" {
@@ -162,7 +162,8 @@ func (s Subjects) NodeAll(node string) string { return s.prefix + "gateway." + n
 
 // Worker is a subject of one worker, about one socket: `<prefix>worker.<id>.<verb>.<socket>`.
 // Verbs: connect (a CONNECT to decide, a request), open (the gateway has let the socket in), event (a client's
-// event), disconnect (the socket is gone), left and moved (see Moved).
+// event), data (a change of the socket's data), disconnect (the socket is gone), left and moved (see Moved).
+// About none: reply and presence, then a number (answers, and what is watched), and peer (an event of another worker).
 func (s Subjects) Worker(worker, verb, socket string) string {
 	return s.prefix + "worker." + worker + "." + verb + "." + socket
 }
@@ -172,6 +173,17 @@ func (s Subjects) WorkerAll(worker string) string { return s.prefix + "worker." 
 
 // WorkersAbout matches what any worker is told about one socket.
 func (s Subjects) WorkersAbout(socket string) string { return s.prefix + "worker.*.*." + socket }
+
+// Peers is where a worker, or an emitter, sends events to all workers.
+func (s Subjects) Peers(from string) string { return s.prefix + "peers." + from }
+
+// PeersAll matches the events that workers send to all others.
+func (s Subjects) PeersAll() string { return s.prefix + "peers.*" }
+
+// ParsePeers returns who sent an event to all workers.
+func (s Subjects) ParsePeers(subject string) (from string, ok bool) {
+	return strings.CutPrefix(subject, s.prefix+"peers.")
+}
 
 // ParseOwned takes apart a subject of a gateway (NodeAll) or a worker
 // (WorkerAll): the verb and its argument.
@@ -208,6 +220,12 @@ func (s Subjects) ParseConnect(subject string) (nsp string, ok bool) {
 
 // Query is where questions to the membership index go; any router answers.
 func (s Subjects) Query() string { return s.prefix + "router.query" }
+
+// Watch is where a watch that a router keeps is renewed or ended, by the router's id and the watch's number; "*" matches all
+// of a router's.
+func (s Subjects) Watch(router, number string) string {
+	return s.prefix + "router.watch." + router + "." + number
+}
 
 // Feed is where a gateway publishes its batches of membership changes, and beats.
 func (s Subjects) Feed(node string) string { return s.prefix + "feed." + node }

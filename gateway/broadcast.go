@@ -109,22 +109,26 @@ func (b *broadcast) toRoom(r *room) {
 	}
 }
 
-// toUnion delivers to several rooms, or to all less some: each socket is marked
-// with the number of this emit when it is left out or has been served.
+// toUnion delivers to several rooms, or to all less some.
 func (b *broadcast) toUnion(l *loop, n *namespace) {
 	chosen := b.choose(l, n)
 	for i, k := range chosen {
 		k.deliver(b.wire, b.emit.Volatile)
 		chosen[i] = nil
 	}
-	l.pending.chosen = chosen[:0]
 }
 
-// choose finds the recipients in a namespace. The list is the loop's own: it is good until the next call.
+// choose finds the recipients in a namespace; see loop.choose.
 func (b *broadcast) choose(l *loop, n *namespace) []*socket {
+	return l.choose(n, b.rooms(), b.emit.Except, b.target.whole && len(b.emit.Rooms) == 0)
+}
+
+// choose returns the sockets of a namespace that are in any of some rooms, or all, less those in others. Each is marked with
+// the number of this choice when it is left out or has been chosen. The list is good until the next choice.
+func (l *loop) choose(n *namespace, rooms, except []string, whole bool) []*socket {
 	l.pending.mark++
 	mark := l.pending.mark
-	for _, name := range b.emit.Except {
+	for _, name := range except {
 		if k := l.sockets[name]; k != nil {
 			k.mark = mark
 		}
@@ -141,7 +145,7 @@ func (b *broadcast) choose(l *loop, n *namespace) []*socket {
 			chosen = append(chosen, k)
 		}
 	}
-	for _, name := range b.rooms() {
+	for _, name := range rooms {
 		if k := l.sockets[name]; k != nil {
 			pick(k)
 		}
@@ -151,11 +155,12 @@ func (b *broadcast) choose(l *loop, n *namespace) []*socket {
 			}
 		}
 	}
-	if b.target.whole && len(b.emit.Rooms) == 0 {
+	if whole {
 		for _, k := range n.members {
 			pick(k)
 		}
 	}
+	l.pending.chosen = chosen[:0]
 	return chosen
 }
 

@@ -40,23 +40,28 @@ func (k *socket) claimFirst(answer *backplane.Connected) bool {
 }
 
 // subjects are those of rooms that the node does not hear anyway.
-func (k *socket) subjects(rooms []string) []string {
-	gw := k.nsp.loop.gw
+func (k *socket) subjects(rooms []string) []string { return k.nsp.loop.gw.subjects(k.nsp.name, rooms) }
+
+func (gw *Gateway) subjects(nsp string, rooms []string) []string {
 	list := make([]string, 0, len(rooms))
 	for _, name := range rooms {
 		if !gw.born(name) {
-			list = append(list, gw.conn.Room(k.nsp.name, name))
+			list = append(list, gw.conn.Room(nsp, name))
 		}
 	}
 	return list
 }
 
-// heardEverywhere calls done once whatever anybody emits to rooms that the socket has joined is heard here: at once, or on the fence's
-// goroutine. With one NATS server that is so as soon as the answer is on its way, behind the subscription.
+// heardEverywhere calls done once whatever anybody emits to rooms that the socket has joined is heard here.
 func (k *socket) heardEverywhere(rooms []string, done func()) {
-	gw := k.nsp.loop.gw
+	k.nsp.loop.gw.heardEverywhere(k.nsp.name, rooms, done)
+}
+
+// heardEverywhere calls done once whatever anybody emits to rooms that were joined is heard here: at once, or on the fence's
+// goroutine. With one NATS server that is so as soon as the answer is on its way, behind the subscription.
+func (gw *Gateway) heardEverywhere(nsp string, rooms []string, done func()) {
 	if !gw.fence.Alone() {
-		for _, subject := range k.subjects(rooms) {
+		for _, subject := range gw.subjects(nsp, rooms) {
 			if !gw.interest.Confirmed(subject) {
 				gw.fence.Await(done)
 				return

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -17,6 +16,7 @@ var (
 	errRooms    = errors.New("too many rooms")
 	errRoomName = errors.New("room name too long")
 	errDataSize = errors.New("socket data too large")
+	errUnknown  = errors.New("unknown operation")
 )
 
 // control is a request about one socket, on its way to the socket's loop.
@@ -28,47 +28,60 @@ type control struct {
 
 func (t *control) run(l *loop) {
 	k := l.sockets[t.id]
-	if k == nil || !k.here() {
+	if k == nil || !k.here() || t.request.Namespace != "" && t.request.Namespace != k.nsp.name {
 		t.answer(l.gw, &backplane.ControlReply{Error: backplane.NoSocket, Seen: l.gw.feed.seen()})
 		return
 	}
 	if k.taking().putOff(t) {
 		return
 	}
-	var err error
-	transport := k.session.transport() // afterwards it may have none
-	switch t.request.Op {
-	case backplane.OpInfo:
-	case backplane.OpJoin:
-		err = k.joinAll(t.request.Rooms)
-	case backplane.OpLeave:
-		k.leaveAll(t.request.Rooms)
-	case backplane.OpData:
-		if len(t.request.Data) > l.gw.options.Limits.DataBytes {
-			err = errDataSize
-			break
-		}
-		k.data = bytes.Clone(t.request.Data)
-		l.gw.feed.add(backplane.Change{Op: backplane.DataChanged, Socket: k.id, Data: k.data})
-	case backplane.OpDisconnect:
-		k.disconnect(t.request.Close)
-	default:
-		t.answer(l.gw, &backplane.ControlReply{Error: "unknown operation"})
-		return
-	}
+	reply := &backplane.ControlReply{Transport: k.session.transport()} // afterwards it may have none
+	err := t.perform(k, reply)
 	// The version is taken after the change was added: whoever asks with it sees the change.
-	reply := &backplane.ControlReply{Transport: transport, Seen: l.gw.feed.seen()}
+	reply.Seen = l.gw.feed.seen()
 	reply.Rooms = append(k.roomNames(), k.id)
 	slices.Sort(reply.Rooms)
 	if err != nil {
 		l.gw.log.Debug("control refused", zap.String("socket", k.id), zap.Error(err))
 		reply.Error = err.Error()
 	}
-	if t.request.Op == backplane.OpJoin {
+	switch t.request.Op {
+	case backplane.OpJoin:
 		k.heardEverywhere(t.request.Rooms, func() { t.answer(l.gw, reply) })
-		return
+	case backplane.OpUser:
+		k.heardEverywhere([]string{backplane.UserRoom(t.request.User)}, func() { t.answer(l.gw, reply) })
+	default:
+		t.answer(l.gw, reply)
 	}
-	t.answer(l.gw, reply)
+}
+
+// perform does what is asked of the socket.
+func (t *control) perform(k *socket, reply *backplane.ControlReply) error {
+	c := &t.request
+	switch c.Op {
+	case backplane.OpInfo:
+		reply.Data = k.data
+	case backplane.OpHandshake:
+		reply.Data, reply.Handshake, reply.Auth = k.data, k.session.handshake, k.auth
+		if identity := k.nsp.loop.tokens.of(k); identity != nil {
+			reply.User, reply.Claims = identity.User, identity.Claims
+		}
+	case backplane.OpJoin:
+		return k.joinAll(c.Rooms)
+	case backplane.OpLeave:
+		k.leaveAll(c.Rooms)
+	case backplane.OpData:
+		return k.replaceData(c.Data)
+	case backplane.OpSet:
+		return k.setData(c.Data)
+	case backplane.OpUser:
+		return k.setUser(c.User)
+	case backplane.OpDisconnect:
+		k.disconnect(c.Close)
+	default:
+		return errUnknown
+	}
+	return nil
 }
 
 // here reports whether the socket is joined and its client is here.
@@ -90,7 +103,18 @@ func (t *control) answer(gw *Gateway, reply *backplane.ControlReply) {
 	gw.countPublish(gw.conn.Publish(t.reply, data))
 }
 
+// joinAll joins rooms, but no user's: whoever may name rooms could read what is for that user.
 func (k *socket) joinAll(rooms []string) error {
+	for _, name := range rooms {
+		if _, ok := backplane.UserOf(name); ok && !k.in(name) {
+			return errUserRoom
+		}
+	}
+	return k.enterAll(rooms)
+}
+
+// enterAll joins rooms of whatever kind.
+func (k *socket) enterAll(rooms []string) error {
 	joined := make([]string, 0, len(rooms))
 	var failed error
 	for _, name := range rooms {

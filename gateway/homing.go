@@ -73,6 +73,9 @@ func (k *socket) settle(t *connected) {
 		k.worker = gw.workerName(t.answer.Worker)
 		gw.metrics.rehomed.Inc()
 		gw.feed.add(backplane.Change{Op: backplane.WorkerChanged, Socket: k.id, Worker: k.worker})
+		if len(k.data) > 0 { // it may have changed since the worker was asked
+			gw.toWorker(k.worker, "data", k.id, k.data)
+		}
 		gw.toWorker(k.worker, "open", k.id, nil)
 		for _, e := range h.waiting {
 			gw.publish(gw.conn.Worker(k.worker, "event", k.id), e.reply, e.payload)

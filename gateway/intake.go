@@ -95,6 +95,8 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 		in.connected(m, arg)
 	case "emit":
 		in.emit(m, target{whole: true}, in.gw.allLoops())
+	case "control":
+		in.sweep(m)
 	case verbPoll:
 		in.pollFor(m)
 	case verbHandoff:

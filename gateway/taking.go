@@ -209,7 +209,7 @@ const maxLate = 256
 // putOff keeps a join or leave until all is delivered that was emitted before. It reports whether it did.
 func (t *taking) putOff(c *control) bool {
 	if t == nil || t.Phase() != handoff.Settling || len(t.late) >= maxLate ||
-		c.request.Op != backplane.OpJoin && c.request.Op != backplane.OpLeave {
+		c.request.Op != backplane.OpJoin && c.request.Op != backplane.OpLeave && c.request.Op != backplane.OpUser {
 		return false
 	}
 	t.late = append(t.late, own{control: c})

@@ -10,13 +10,18 @@ import (
 	"patchbay/backplane"
 )
 
-// maxSocketBytes pins what a socket with three rooms costs in the index. The race detector and Go
-// versions may move it a little; today it is some 200.
-const maxSocketBytes = 250
+// These pin what a socket with three rooms costs in the index. The race detector and Go
+// versions may move it a little; today it is some 150, and some 240 if each has a user of its own as well.
+const (
+	maxSocketBytes  = 200
+	maxSharedBytes  = 250 // with a user for each two sockets
+	maxOwnUserBytes = 280 // with a user for each
+)
 
 // fill builds a table of sockets on ten nodes, each in three random rooms of rooms, through
-// encoded batches as they come from feeds, and returns it with its bytes per socket.
-func fill(tb testing.TB, sockets, rooms int) (*table, float64) {
+// encoded batches as they come from feeds, and returns it with its bytes per socket. If there are users, each
+// socket is one's.
+func fill(tb testing.TB, sockets, rooms, users int) (*table, float64) {
 	tb.Helper()
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var before, after runtime.MemStats
@@ -28,9 +33,12 @@ func fill(tb testing.TB, sockets, rooms int) (*table, float64) {
 	for i := 0; i < sockets; i += chunk {
 		node := fmt.Sprint("gateway", i/chunk%10)
 		b := backplane.Batch{Node: node, Epoch: 1}
-		for range chunk {
-			b.Changes = append(b.Changes, added(backplane.NewSocketID(node, 0), "/", fmt.Sprint("worker", rnd.IntN(8)),
-				roomName(rnd.IntN(rooms)), roomName(rnd.IntN(rooms)), roomName(rnd.IntN(rooms))))
+		for j := range chunk {
+			names := []string{roomName(rnd.IntN(rooms)), roomName(rnd.IntN(rooms)), roomName(rnd.IntN(rooms))}
+			if users > 0 {
+				names = append(names, backplane.UserRoom(fmt.Sprintf("u%07d", (i+j)%users)))
+			}
+			b.Changes = append(b.Changes, added(backplane.NewSocketID(node, 0), "/", fmt.Sprint("worker", rnd.IntN(8)), names...))
 		}
 		versions[node] += chunk
 		b.Version = versions[node]
@@ -50,19 +58,27 @@ func fill(tb testing.TB, sockets, rooms int) (*table, float64) {
 func roomName(i int) string { return fmt.Sprintf("room-%06d", i) }
 
 func TestSocketSize(t *testing.T) {
-	table, bytes := fill(t, 50_000, 5_000)
-	if bytes > maxSocketBytes {
-		t.Errorf("%.0f bytes per socket with three rooms, want at most %d", bytes, maxSocketBytes)
+	for users, most := range map[int]float64{0: maxSocketBytes, 25_000: maxSharedBytes, 50_000: maxOwnUserBytes} {
+		t.Run(fmt.Sprintf("%d users", users), func(t *testing.T) {
+			table, bytes := fill(t, 50_000, 5_000, users)
+			if bytes > most {
+				t.Errorf("%.0f bytes per socket with three rooms, want at most %.0f", bytes, most)
+			}
+			estimate := float64(table.index.bytes()) / 50_000
+			if estimate < bytes*.75 || estimate > bytes*1.25 {
+				t.Errorf("the metric would say %.0f bytes per socket; it is %.0f", estimate, bytes)
+			}
+			t.Logf("%.0f bytes per socket, estimated %.0f", bytes, estimate)
+			runtime.KeepAlive(table)
+		})
 	}
-	t.Logf("%.0f bytes per socket", bytes)
-	runtime.KeepAlive(table)
 }
 
 // BenchmarkMembership is the index at its goal: 1,000,000 sockets with three rooms each
-// of 100,000.
+// of 100,000, and 500,000 users.
 func BenchmarkMembership(b *testing.B) {
 	began := time.Now()
-	table, bytes := fill(b, 1_000_000, 100_000)
+	table, bytes := fill(b, 1_000_000, 100_000, 500_000)
 	b.Logf("%.0f bytes per socket, built in %v", bytes, time.Since(began).Round(time.Millisecond))
 	s := &queries{table: table, leases: newLeases(DefaultLease, DefaultBeat, start()), workers: newWorkers(nil), warm: true, budget: 6 << 20}
 	run := func(name string, q backplane.Query) {
@@ -86,6 +102,12 @@ func BenchmarkMembership(b *testing.B) {
 	run("namespace count", backplane.Query{Op: backplane.QueryCount, Namespace: "/"})
 	run("namespace sockets page", backplane.Query{Op: backplane.QuerySockets, Namespace: "/"})
 	run("namespace rooms page", backplane.Query{Op: backplane.QueryRooms, Namespace: "/"})
+	run("room users", backplane.Query{Op: backplane.QueryUsers, Namespace: "/", Room: &room})
+	run("room nodes", backplane.Query{Op: backplane.QueryWhere, Namespace: "/", Room: &room})
+	run("namespace users page", backplane.Query{Op: backplane.QueryUsers, Namespace: "/"})
+	middle := middleID(table.index)
+	run("namespace sockets page in the middle", backplane.Query{Op: backplane.QuerySockets, Namespace: "/", After: middle})
+	run("namespace sockets page less a room", backplane.Query{Op: backplane.QuerySockets, Namespace: "/", Except: []string{roomName(1)}})
 	b.Run("join and leave", func(b *testing.B) {
 		b.ReportAllocs()
 		n := table.nodes["gateway0"]
@@ -98,4 +120,10 @@ func BenchmarkMembership(b *testing.B) {
 			i++
 		}
 	})
+}
+
+// middleID is the id of a socket in the middle of the root namespace.
+func middleID(x *index) string {
+	o := &x.namespaces.at(x.byName["/"]).sockets
+	return x.id(o.blocks[len(o.blocks)/2][0])
 }

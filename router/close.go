@@ -31,6 +31,8 @@ func (l *loop) close(ctx context.Context) {
 		l.carry(l.admission.stop())
 	}
 	l.replies(l.queries.stop(time.Now()))
+	l.tell(l.watches.flush())
+	l.tell(l.watches.stop())
 }
 
 // settle waits until NATS has processed all that was published, and reads all that came until then. It

@@ -38,10 +38,13 @@
 //     right in whatever order they came.
 //   - A change that makes no sense (an unknown socket, an id that is none) is counted and skipped.
 //
-// A socket with three rooms costs some 200 bytes: ids are packed into 16 bytes, all references are
-// 32-bit numbers into slabs, names of rooms, namespaces, workers and nodes exist once. Rooms,
-// namespaces and nodes have dense lists of sockets, and every entry knows its counterpart's place, so
-// joining and leaving cost the same in a room of ten and of a million.
+// A socket with three rooms costs some 150 bytes: ids are packed into 16 bytes, all references are
+// 32-bit numbers into slabs, names of rooms, namespaces, workers and nodes exist once, and what is found by hash is not
+// stored a second time for it. Rooms and nodes have dense lists of sockets, and every entry knows its counterpart's place, so
+// joining and leaving cost the same in a room of ten and of a million. Namespaces have their sockets and rooms in
+// order, so that a page costs what it returns.
+//
+// A room named like a user's (backplane.UserRoom) is one as any other, by which sockets are counted.
 //
 // # Leases
 //
@@ -90,8 +93,15 @@
 // (1,000 by default, 10,000 at most) or at three quarters of NATS's largest message, whichever comes
 // first. Socket ids and room names are ordered by code unit; a page is of the moment at which it was read, so that
 // sockets that come or go between pages may be missed, and none is named twice. Count is the whole
-// number: of sockets, or for rooms of rooms. A socket is in the room of its own id, which counts
+// number, of rooms, users or sockets; in pages of sockets only where nobody has to count. A socket is in the room of its own id, which counts
 // for Count and Sockets but is not listed among Rooms.
+//
+// # Watches
+//
+// A query to watch a room or namespace is answered with the sockets that are there, and from then on with who comes and
+// goes: at each turn's end the difference between the index and what it was at the last. Unwatched places note nothing. A watch
+// ends without a renewal for a lease, and its watcher goes to another router when this one stops or dies. docs/membership.md has
+// what a watcher can rely on.
 //
 // # Starting and stopping
 //

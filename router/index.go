@@ -1,6 +1,7 @@
 package router
 
 import (
+	"hash/maphash"
 	"slices"
 
 	"patchbay/backplane"
@@ -19,11 +20,16 @@ type index struct {
 	rooms      slab[room]
 	namespaces slab[namespace]
 	nodes      slab[nodeSet]
-	byKey      map[key]uint32
+	datas      slab[string]
+	byKey      hashed            // sockets
+	byRoom     hashed            // rooms, by namespace and name
 	byName     map[string]uint32 // namespaces
 	births     names             // birth nodes in keys
 	workers    names             // its uses are the sockets of each worker
 	shadows    map[string][]claim
+	watched    watched
+	seed       maphash.Seed // of byRoom
+	texts      texts
 }
 
 // socket is a listed claim. Its size is most of what membership costs.
@@ -33,9 +39,8 @@ type socket struct {
 	nsp     uint32
 	worker  uint32
 	nodePos uint32 // place in nodeSet.sockets
-	nspPos  uint32 // place in namespace.sockets
+	data    uint32 // place in index.datas plus one, 0 for none: most sockets have none
 	rooms   []membership
-	data    string
 }
 
 // membership is a socket's entry for one room.
@@ -53,13 +58,19 @@ type member struct {
 type room struct {
 	name    string
 	nsp     uint32
+	user    bool   // its members are the sockets of one user
+	watch   uint16 // place in watched.list plus one, 0 for none
 	members []member
 }
 
 type namespace struct {
 	name    string
-	sockets []uint32
-	rooms   map[string]uint32
+	watch   uint16 // likewise
+	named   int    // sockets that have a user
+	users   int    // users
+	onNode  []int  // sockets on each node, by its number
+	sockets order  // by id
+	rooms   order  // by name
 }
 
 // nodeSet is what the index knows of a node: the sockets it claims that are listed.
@@ -78,10 +89,16 @@ type claim struct {
 }
 
 func newIndex() *index {
-	return &index{
-		byKey: map[key]uint32{}, byName: map[string]uint32{},
-		births: newNames(), workers: newNames(), shadows: map[string][]claim{},
+	x := &index{
+		byName: map[string]uint32{}, births: newNames(), workers: newNames(), shadows: map[string][]claim{},
+		watched: watched{places: map[place]uint16{}}, seed: maphash.MakeSeed(),
 	}
+	x.byKey.hash = func(slot uint32) uint64 { return x.sockets.at(slot).key.hash() }
+	x.byRoom.hash = func(number uint32) uint64 {
+		r := x.rooms.at(number)
+		return x.hashRoom(r.nsp, r.name)
+	}
+	return x
 }
 
 // addNode makes room for a node's claims.
@@ -131,7 +148,7 @@ func (x *index) apply(node uint32, c *backplane.Change) bool {
 	case backplane.RoomsLeft:
 		x.leave(slot, c.Rooms)
 	case backplane.DataChanged:
-		s.data = string(c.Data)
+		x.setData(s, string(c.Data))
 	case backplane.WorkerChanged:
 		old := s.worker
 		s.worker = x.workers.acquire(c.Worker)
@@ -152,8 +169,56 @@ func (x *index) find(id string) (uint32, bool) {
 	if !ok {
 		return 0, false
 	}
-	slot, ok := x.byKey[p.key(birth)]
-	return slot, ok
+	k := p.key(birth)
+	return x.byKey.find(k.hash(), func(slot uint32) bool { return x.sockets.at(slot).key == k })
+}
+
+// findRoom returns a room of a namespace.
+func (x *index) findRoom(nsp uint32, name string) (uint32, bool) {
+	return x.byRoom.find(x.hashRoom(nsp, name), func(number uint32) bool {
+		r := x.rooms.at(number)
+		return r.nsp == nsp && r.name == name
+	})
+}
+
+func (x *index) hashRoom(nsp uint32, name string) uint64 {
+	return maphash.String(x.seed, name) ^ uint64(nsp)*0x9e3779b97f4a7c15
+}
+
+// bySocket compares listed sockets with an id, for namespace.sockets.
+func (x *index) bySocket(p *packedID) func(slot uint32) int {
+	return func(slot uint32) int {
+		k := x.sockets.at(slot).key
+		one := packedID{k.high, k.low, k.last >> 26, x.births.name(k.birth())}
+		return comparePacked(&one, p)
+	}
+}
+
+// byRoomName compares rooms with a name, for namespace.rooms.
+func (x *index) byRoomName(name string) func(number uint32) int {
+	return func(number uint32) int { return compare(x.rooms.at(number).name, name) }
+}
+
+// dataOf is what the application keeps with a socket, or nothing.
+func (x *index) dataOf(s *socket) string {
+	if s.data == 0 {
+		return ""
+	}
+	return *x.datas.at(s.data - 1)
+}
+
+func (x *index) setData(s *socket, text string) {
+	x.texts.data += len(text) - len(x.dataOf(s))
+	switch {
+	case text == "" && s.data != 0:
+		x.datas.release(s.data - 1)
+		s.data = 0
+	case text != "" && s.data == 0:
+		s.data = x.datas.take() + 1
+	}
+	if text != "" {
+		*x.datas.at(s.data - 1) = text
+	}
 }
 
 // add lists a claim, in the place of any other for the socket.
@@ -178,8 +243,9 @@ func (x *index) list(p packedID, id string, c claim) {
 	slot := x.sockets.take()
 	s := x.sockets.at(slot)
 	s.key = p.key(x.births.acquire(p.node))
-	s.node, s.worker, s.data = c.node, x.workers.acquire(c.worker), c.data
-	x.byKey[s.key] = slot
+	s.node, s.worker = c.node, x.workers.acquire(c.worker)
+	x.setData(s, c.data)
+	x.byKey.insert(slot)
 
 	set := x.nodes.at(c.node)
 	s.nodePos = uint32(len(set.sockets))
@@ -187,8 +253,12 @@ func (x *index) list(p packedID, id string, c claim) {
 
 	s.nsp = x.namespace(c.nsp)
 	n := x.namespaces.at(s.nsp)
-	s.nspPos = uint32(len(n.sockets))
-	n.sockets = append(n.sockets, slot)
+	n.sockets.insert(slot, x.bySocket(&p))
+	for int(c.node) >= len(n.onNode) {
+		n.onNode = append(n.onNode, 0)
+	}
+	n.onNode[c.node]++
+	x.touch(n.watch, slot, false)
 
 	if len(c.rooms) > 0 {
 		s.rooms = make([]membership, 0, len(c.rooms))
@@ -218,10 +288,13 @@ func (x *index) removeListed(slot uint32) {
 // unlist takes a socket out of all lists and frees it.
 func (x *index) unlist(slot uint32) {
 	s := x.sockets.at(slot)
+	n := x.namespaces.at(s.nsp)
+	x.touch(n.watch, slot, true)
 	for len(s.rooms) > 0 {
-		x.leaveAt(s, len(s.rooms)-1)
+		x.leaveAt(slot, len(s.rooms)-1)
 	}
-	delete(x.byKey, s.key)
+	x.byKey.remove(slot)
+	x.setData(s, "")
 
 	set := x.nodes.at(s.node)
 	moved := set.sockets[len(set.sockets)-1]
@@ -229,12 +302,10 @@ func (x *index) unlist(slot uint32) {
 	x.sockets.at(moved).nodePos = s.nodePos
 	set.sockets = shrink(set.sockets[:len(set.sockets)-1])
 
-	n := x.namespaces.at(s.nsp)
-	moved = n.sockets[len(n.sockets)-1]
-	n.sockets[s.nspPos] = moved
-	x.sockets.at(moved).nspPos = s.nspPos
-	n.sockets = shrink(n.sockets[:len(n.sockets)-1])
-	if len(n.sockets) == 0 {
+	birth := x.births.name(s.key.birth())
+	n.onNode[s.node]--
+	n.sockets.remove(slot, x.bySocket(&packedID{s.key.high, s.key.low, s.key.last >> 26, birth}))
+	if n.sockets.size == 0 {
 		delete(x.byName, n.name)
 		x.namespaces.release(s.nsp)
 	}
@@ -250,7 +321,7 @@ func (x *index) namespace(name string) uint32 {
 		return i
 	}
 	i := x.namespaces.take()
-	*x.namespaces.at(i) = namespace{name: name, rooms: map[string]uint32{}}
+	*x.namespaces.at(i) = namespace{name: name, watch: x.watched.at(place{nsp: name, whole: true})}
 	x.byName[name] = i
 	return i
 }
@@ -258,49 +329,77 @@ func (x *index) namespace(name string) uint32 {
 // join enters a socket into rooms. Its own id is no room: the index answers for it anyway.
 func (x *index) join(slot uint32, id string, rooms []string) {
 	s := x.sockets.at(slot)
-	n := x.namespaces.at(s.nsp)
 	for _, name := range rooms {
 		if name == id {
 			continue
 		}
-		number, ok := n.rooms[name]
-		if !ok {
-			number = x.rooms.take()
-			*x.rooms.at(number) = room{name: name, nsp: s.nsp}
-			n.rooms[name] = number
-		}
-		if ok && place(s.rooms, number) >= 0 {
+		number, ok := x.findRoom(s.nsp, name)
+		if ok && standing(s.rooms, number) >= 0 {
 			continue
 		}
+		if !ok {
+			number = x.addRoom(s.nsp, name)
+		}
 		r := x.rooms.at(number)
+		if r.user {
+			x.touchAll(slot)
+			x.namespaces.at(s.nsp).named++
+		}
+		x.touch(r.watch, slot, false)
 		s.rooms = append(s.rooms, membership{room: number, pos: uint32(len(r.members))})
 		r.members = append(r.members, member{socket: slot, at: uint32(len(s.rooms) - 1)})
+		x.texts.memberships++
 	}
+}
+
+func (x *index) addRoom(nsp uint32, name string) uint32 {
+	number, n := x.rooms.take(), x.namespaces.at(nsp)
+	_, user := backplane.UserOf(name)
+	*x.rooms.at(number) = room{name: name, nsp: nsp, user: user, watch: x.watched.at(place{nsp: n.name, room: name})}
+	x.byRoom.insert(number)
+	x.texts.names += len(name)
+	n.rooms.insert(number, x.byRoomName(name))
+	if user {
+		n.users++
+	}
+	return number
 }
 
 func (x *index) leave(slot uint32, rooms []string) {
 	s := x.sockets.at(slot)
 	for _, name := range rooms {
-		number, ok := x.namespaces.at(s.nsp).rooms[name]
+		number, ok := x.findRoom(s.nsp, name)
 		if !ok {
 			continue
 		}
-		if i := place(s.rooms, number); i >= 0 {
-			x.leaveAt(s, i)
+		if i := standing(s.rooms, number); i >= 0 {
+			x.leaveAt(slot, i)
 		}
 	}
 }
 
 // leaveAt takes a socket out of the i-th of its rooms. A room without members is forgotten.
-func (x *index) leaveAt(s *socket, i int) {
+func (x *index) leaveAt(slot uint32, i int) {
+	s := x.sockets.at(slot)
 	left := s.rooms[i]
 	r := x.rooms.at(left.room)
+	if r.user {
+		x.touchAll(slot)
+		x.namespaces.at(r.nsp).named--
+	}
+	x.touch(r.watch, slot, true)
 	moved := r.members[len(r.members)-1]
 	r.members[left.pos] = moved
 	x.sockets.at(moved.socket).rooms[moved.at].pos = left.pos
 	r.members = shrink(r.members[:len(r.members)-1])
 	if len(r.members) == 0 {
-		delete(x.namespaces.at(r.nsp).rooms, r.name)
+		n := x.namespaces.at(r.nsp)
+		n.rooms.remove(left.room, x.byRoomName(r.name))
+		if r.user {
+			n.users--
+		}
+		x.byRoom.remove(left.room)
+		x.texts.names -= len(r.name)
 		x.rooms.release(left.room)
 	}
 
@@ -310,6 +409,18 @@ func (x *index) leaveAt(s *socket, i int) {
 		x.rooms.at(s.rooms[i].room).members[s.rooms[i].pos].at = uint32(i)
 	}
 	s.rooms = shrink(s.rooms[:last])
+	x.texts.memberships--
+}
+
+// userOf is the user of a listed socket, or "".
+func (x *index) userOf(slot uint32) string {
+	for _, m := range x.sockets.at(slot).rooms {
+		if r := x.rooms.at(m.room); r.user {
+			user, _ := backplane.UserOf(r.name)
+			return user
+		}
+	}
+	return ""
 }
 
 // id is the text of a listed socket's id.
@@ -327,8 +438,8 @@ func (x *index) roomNames(s *socket) []string {
 	return list
 }
 
-// place is where a room stands among a socket's, or -1.
-func place(rooms []membership, number uint32) int {
+// standing is where a room stands among a socket's, or -1.
+func standing(rooms []membership, number uint32) int {
 	return slices.IndexFunc(rooms, func(m membership) bool { return m.room == number })
 }
 

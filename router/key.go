@@ -58,6 +58,12 @@ func (p *packedID) key(node uint32) key {
 // birth is the number of the birth node's name.
 func (k key) birth() uint32 { return k.last & (maxBirthNodes - 1) }
 
+// hash spreads keys evenly: ids are random, except in tests.
+func (k key) hash() uint64 {
+	h := (k.high ^ uint64(k.low)<<32 ^ uint64(k.last)) * 0x9e3779b97f4a7c15
+	return (h ^ h>>29) * 0xbf58476d1ce4e5b9 >> 8
+}
+
 // text is the socket id again.
 func (k key) text(node string) string {
 	var b strings.Builder

@@ -50,6 +50,7 @@ type loop struct {
 	workers   *workers
 	admission *admission
 	queries   *queries
+	watches   *watches
 	clock     clock
 	probes    map[string]string // worker → a socket just passed to it
 	warm      atomic.Bool
@@ -88,12 +89,14 @@ func newLoop(o Options, conn *backplane.Conn, now time.Time) *loop {
 		table: l.table, leases: l.leases, workers: l.workers, wait: o.QueryWait, max: o.MaxQueries,
 		budget: int(conn.MaxPayload()) * 3 / 4,
 	}
+	l.watches = newWatches(l.table, o.Lease, o.MaxWatches, l.queries.budget/2)
+	l.watches.subject = conn.Watch(backplane.NewID('r'), "") // of this start: watches end with it
 	return l
 }
 
 // open subscribes and says hello. When it returns the NATS server knows the subscriptions.
 func (l *loop) open(ctx context.Context) error {
-	for _, subject := range []string{l.own + ".>", l.conn.FeedAll(), l.conn.Beat()} {
+	for _, subject := range []string{l.own + ".>", l.watches.subject + "*", l.conn.FeedAll(), l.conn.Beat()} {
 		if _, err := l.inbox.Subscribe(subject); err != nil {
 			return err
 		}
@@ -126,14 +129,20 @@ func (l *loop) run(stop <-chan struct{}) {
 			for i := 1; i < turnMessages && len(l.inbox.C) > 0; i++ {
 				l.receive(<-l.inbox.C, now)
 			}
-			l.probe()
+			l.endTurn()
 		case <-ticker.C:
 			l.tick(time.Now())
-			l.probe()
+			l.endTurn()
 		case <-stop:
 			return
 		}
 	}
+}
+
+// endTurn sends what is sent once for all that a turn has brought.
+func (l *loop) endTurn() {
+	l.probe()
+	l.tell(l.watches.flush())
 }
 
 // receive sorts a message by its subject.
@@ -143,6 +152,8 @@ func (l *loop) receive(m *backplane.Msg, now time.Time) {
 		l.receiveOwn(m, strings.TrimPrefix(subject, l.own), now)
 	case subject == l.conn.Beat():
 		l.receiveBeat(m, now)
+	case strings.HasPrefix(subject, l.watches.subject):
+		l.receiveWatch(m, strings.TrimPrefix(subject, l.watches.subject), now)
 	case subject == l.conn.Query():
 		l.receiveQuery(m, now)
 	case strings.HasPrefix(subject, strings.TrimSuffix(l.conn.ConnectAll(), "*")):
@@ -181,6 +192,7 @@ func (l *loop) tick(now time.Time) {
 	}
 	l.perform(l.table.tick(now))
 	l.admission.flights.expire(now)
+	l.watches.expire(now)
 	l.carry(l.admission.tick(now))
 	l.learn(now)
 	l.replies(l.queries.poll(now))
@@ -251,11 +263,13 @@ func (l *loop) publishJSON(subject string, v any) bool {
 }
 
 func (l *loop) measure() {
-	l.metrics.sockets.Set(float64(l.table.index.sockets.len()))
-	l.metrics.rooms.Set(float64(l.table.index.rooms.len()))
+	l.metrics.index.sockets.Set(float64(l.table.index.sockets.len()))
+	l.metrics.index.rooms.Set(float64(l.table.index.rooms.len()))
+	l.metrics.index.bytes.Set(float64(l.table.index.bytes()))
 	l.metrics.nodes.Set(float64(len(l.table.nodes)))
 	l.metrics.workers.Set(float64(len(l.workers.list)))
 	l.metrics.held.Set(float64(len(l.admission.held)))
+	l.metrics.watching.watches.Set(float64(len(l.watches.byID)))
 	l.metrics.strays.Add(float64(l.table.strays))
 	l.table.strays = 0
 }

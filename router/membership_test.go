@@ -32,30 +32,50 @@ type fakeNode struct {
 	facts   map[string]*fact
 	pending []backplane.Change
 	recent  []backplane.Change // published last
-	wire    []wired
-	parts   []wired // of a snapshot that is being sent
+	wires   [routers][]wired   // to each router
+	parts   [routers][]wired   // of a snapshot that is being sent to it
 }
+
+// routers is how many there are: each loses other messages than the others, and restarts for itself.
+const routers = 2
 
 type wired struct {
 	batch   backplane.Batch
 	request uint64 // for parts of snapshots
 }
 
-// world is some nodes, one router's table, and a network between them that loses.
+// world is some nodes, routers' tables, and a network between them that loses.
 type world struct {
-	rnd   *rand.Rand
-	now   time.Time
-	nodes []*fakeNode
-	table *table
-	lossy bool
-	next  int
+	rnd    *rand.Rand
+	now    time.Time
+	nodes  []*fakeNode
+	copies [routers]*replica
+	lossy  bool
+	next   int
 
-	left      map[string]uint64 // nodes whose leaving this table has read, and the epoch
-	partsLost int               // parts of snapshots that were lost and not the last of theirs
+	partsLost int // parts of snapshots that were lost and not the last of theirs
+	moved     int // watchers that went to another router, or began anew
+}
+
+// replica is what one router has.
+type replica struct {
+	number  int
+	table   *table
+	watches *watches
+	told    []told            // by its watches so far
+	left    map[string]uint64 // nodes whose leaving this table has read, and the epoch
+}
+
+func newReplica(number int) *replica {
+	t := newTable(time.Second)
+	return &replica{number: number, table: t, watches: newWatches(t, 5*time.Second, 100, 1000), left: map[string]uint64{}}
 }
 
 func newWorld(seed uint64) *world {
-	w := &world{rnd: rand.New(rand.NewPCG(seed, 1)), now: start(), table: newTable(time.Second), lossy: true, left: map[string]uint64{}}
+	w := &world{rnd: rand.New(rand.NewPCG(seed, 1)), now: start(), lossy: true}
+	for i := range w.copies {
+		w.copies[i] = newReplica(i)
+	}
 	for i := range 4 {
 		w.nodes = append(w.nodes, &fakeNode{id: fmt.Sprint("n", i), epoch: 1, facts: map[string]*fact{}})
 	}
@@ -71,6 +91,21 @@ func (w *world) roomNames() (list []string) {
 	return list
 }
 
+// setUser makes a socket a user's.
+func (w *world) setUser(n *fakeNode, id string, f *fact) {
+	for r := range f.rooms {
+		if _, ok := backplane.UserOf(r); ok {
+			delete(f.rooms, r)
+			n.pending = append(n.pending, left(id, r))
+		}
+	}
+	if user := w.rnd.IntN(4); user > 0 {
+		r := backplane.UserRoom(fmt.Sprint("u", user))
+		f.rooms[r] = true
+		n.pending = append(n.pending, joined(id, r))
+	}
+}
+
 // change makes one random change at a node.
 func (w *world) change(n *fakeNode) {
 	ids := slices.Sorted(maps.Keys(n.facts))
@@ -83,7 +118,9 @@ func (w *world) change(n *fakeNode) {
 	id := ids[w.rnd.IntN(len(ids))]
 	f := n.facts[id]
 	rooms := w.roomNames()
-	switch w.rnd.IntN(7) {
+	switch w.rnd.IntN(8) {
+	case 7:
+		w.setUser(n, id, f)
 	case 0, 1:
 		n.remove(id)
 	case 2, 3:
@@ -139,25 +176,27 @@ func (n *fakeNode) flush(w *world) {
 		Changes: append(slices.Clone(n.recent[len(n.recent)-again:]), n.pending...),
 	}}
 	n.recent, n.pending = append(n.recent, n.pending...), nil
-	for range 1 + w.rnd.IntN(2) {
-		if !w.lossy || w.chance(85) {
-			n.wire = append(n.wire, b)
+	for to := range routers {
+		for range 1 + w.rnd.IntN(2) {
+			if !w.lossy || w.chance(85) {
+				n.wires[to] = append(n.wires[to], b)
+			}
 		}
-	}
-	if len(n.parts) > 0 { // the snapshot's parts go out between batches
-		if !w.lossy || w.chance(85) {
-			n.wire = append(n.wire, n.parts[0])
-		} else if n.parts[0].batch.More {
-			w.partsLost++
+		if len(n.parts[to]) > 0 { // the snapshot's parts go out between batches
+			if !w.lossy || w.chance(85) {
+				n.wires[to] = append(n.wires[to], n.parts[to][0])
+			} else if n.parts[to][0].batch.More {
+				w.partsLost++
+			}
+			n.parts[to] = n.parts[to][1:]
 		}
-		n.parts = n.parts[1:]
 	}
 }
 
 // snapshot takes the node's snapshot and begins to send it.
-func (n *fakeNode) snapshot(w *world, request uint64) {
+func (n *fakeNode) snapshot(w *world, to int, request uint64) {
 	n.flush(w)
-	n.parts = nil
+	n.parts[to] = nil
 	var changes []backplane.Change
 	for id, f := range n.facts {
 		c := added(id, f.nsp, f.worker, slices.Sorted(maps.Keys(f.rooms))...)
@@ -167,13 +206,13 @@ func (n *fakeNode) snapshot(w *world, request uint64) {
 	for number := uint64(0); number == 0 || len(changes) > 0; number++ {
 		some := changes[:min(len(changes), 1+w.rnd.IntN(5))]
 		changes = changes[len(some):]
-		n.parts = append(n.parts, wired{*part(number, snap(n.id, n.epoch, n.version, len(changes) > 0, some...)), request})
+		n.parts[to] = append(n.parts[to], wired{*part(number, snap(n.id, n.epoch, n.version, len(changes) > 0, some...)), request})
 	}
 }
 
 // restart begins a new epoch, with no sockets.
 func (n *fakeNode) restart() {
-	*n = fakeNode{id: n.id, epoch: n.epoch + 1, facts: map[string]*fact{}, wire: n.wire}
+	*n = fakeNode{id: n.id, epoch: n.epoch + 1, facts: map[string]*fact{}, wires: n.wires}
 }
 
 // leave stops the node as it should, and starts it again. A batch that was published before comes once more at the end.
@@ -182,43 +221,46 @@ func (n *fakeNode) leave(w *world) {
 		n.remove(id)
 	}
 	n.flush(w)
-	n.parts = nil
+	n.parts = [routers][]wired{}
 	end := wired{batch: backplane.Batch{Node: n.id, Epoch: n.epoch, Version: n.version, Leaving: true}}
-	if w.chance(85) {
-		n.wire = append(n.wire, end)
+	for to := range routers {
+		if w.chance(85) {
+			n.wires[to] = append(n.wires[to], end)
+		}
+		n.wires[to] = append(n.wires[to], wired{batch: backplane.Batch{Node: n.id, Epoch: n.epoch, Version: n.version}})
 	}
-	n.wire = append(n.wire, wired{batch: backplane.Batch{Node: n.id, Epoch: n.epoch, Version: n.version}})
 	n.restart()
 }
 
-// deliver lets the router read one message of a node.
-func (w *world) deliver(n *fakeNode) {
-	if len(n.wire) == 0 {
+// deliver lets a router read one message of a node.
+func (w *world) deliver(c *replica, n *fakeNode) {
+	wire := n.wires[c.number]
+	if len(wire) == 0 {
 		return
 	}
-	m := n.wire[0]
-	n.wire = n.wire[1:]
+	m := wire[0]
+	n.wires[c.number] = wire[1:]
 	// Encoded and decoded, as on the wire.
 	b, err := backplane.DecodeBatch(backplane.AppendBatch(nil, &m.batch))
 	if err != nil {
 		panic(err)
 	}
 	if m.request != 0 {
-		w.perform(w.table.snapshot(m.request, &b, w.now))
+		w.perform(c, c.table.snapshot(m.request, &b, w.now))
 		return
 	}
-	result, out := w.table.feed(&b, w.now)
+	result, out := c.table.feed(&b, w.now)
 	if result == parted {
-		w.left[b.Node] = b.Epoch
+		c.left[b.Node] = b.Epoch
 	}
-	w.perform(out)
+	w.perform(c, out)
 }
 
-func (w *world) perform(out effects) {
+func (w *world) perform(c *replica, out effects) {
 	for _, r := range out.Requests {
 		for _, n := range w.nodes {
 			if n.id == r.Node && (!w.lossy || w.chance(70)) {
-				n.snapshot(w, r.ID)
+				n.snapshot(w, c.number, r.ID)
 			}
 		}
 	}
@@ -226,29 +268,28 @@ func (w *world) perform(out effects) {
 
 func (w *world) step() {
 	w.now = w.now.Add(time.Duration(w.rnd.IntN(100)) * time.Millisecond)
-	n := w.nodes[w.rnd.IntN(len(w.nodes))]
+	n, c := w.nodes[w.rnd.IntN(len(w.nodes))], w.copies[w.rnd.IntN(routers)]
 	switch p := w.rnd.IntN(1000); {
-	case p < 400:
+	case p < 300:
 		w.change(n)
-	case p < 600:
+	case p < 450:
 		n.flush(w)
 	case p < 980:
-		w.deliver(n)
+		w.deliver(c, n)
 	case p < 985: // the router restarts; its new inbox gets no answers to the old one's requests
-		asked := w.table.request
-		w.table = newTable(time.Second)
-		w.table.request = asked
-		clear(w.left)
+		asked := c.table.request
+		w.copies[c.number] = newReplica(c.number)
+		w.copies[c.number].table.request = asked
 	case p < 987:
 		n.restart()
 	case p < 989:
 		n.leave(w)
 	case p < 992: // the node is cut off for longer than its lease
-		if known := w.table.nodes[n.id]; known != nil {
-			w.perform(w.table.drop(n.id, known.epoch, w.now))
+		if known := c.table.nodes[n.id]; known != nil {
+			w.perform(c, c.table.drop(n.id, known.epoch, w.now))
 		}
 	default:
-		w.perform(w.table.tick(w.now))
+		w.perform(c, c.table.tick(w.now))
 	}
 }
 
@@ -259,11 +300,15 @@ func (w *world) settle() {
 		w.now = w.now.Add(time.Second)
 		for _, n := range w.nodes {
 			n.flush(w)
-			for len(n.wire) > 0 {
-				w.deliver(n)
+			for _, c := range w.copies {
+				for len(n.wires[c.number]) > 0 {
+					w.deliver(c, n)
+				}
 			}
 		}
-		w.perform(w.table.tick(w.now))
+		for _, c := range w.copies {
+			w.perform(c, c.table.tick(w.now))
+		}
 	}
 }
 
@@ -275,131 +320,46 @@ func TestMembershipRandom(t *testing.T) {
 			seeds = append(seeds, rand.Uint64())
 		}
 	}
-	lost := 0
+	lost, moved := 0, 0
 	for _, seed := range seeds {
 		w := newWorld(seed)
+		viewers := newViewers(w)
 		for i := range 4000 {
 			w.step()
-			if i%50 == 0 {
-				check(t, w.table.index)
+			for _, v := range viewers {
+				v.look(t)
 			}
-			for id, epoch := range w.left {
-				if n := w.table.nodes[id]; n != nil && n.epoch <= epoch {
-					t.Errorf("%s is back in epoch %d, which it had left", id, epoch)
+			for _, c := range w.copies {
+				if i%50 == 0 {
+					check(t, c.table.index)
+				}
+				for id, epoch := range c.left {
+					if n := c.table.nodes[id]; n != nil && n.epoch <= epoch {
+						t.Errorf("%s is back in epoch %d, which it had left", id, epoch)
+					}
 				}
 			}
 			if t.Failed() {
-				t.Fatalf("seed %d: broken after step %d", seed, i)
+				t.Fatalf("replay with -seed %d: broken after step %d", seed, i)
 			}
 		}
 		w.settle()
-		check(t, w.table.index)
-		w.compare(t)
+		for _, c := range w.copies {
+			check(t, c.table.index)
+			w.compare(t, c.table)
+			w.compareQueries(t, c.table)
+		}
+		for _, v := range viewers {
+			v.look(t)
+			v.compare(t)
+		}
 		if t.Failed() {
 			t.Fatalf("replay with -seed %d", seed)
 		}
 		lost += w.partsLost
+		moved += w.moved
 	}
-	if lost == 0 {
-		t.Error("no part of a snapshot was lost before its last: the test has lost its subject")
-	}
-}
-
-// compare holds the table against the nodes' truth.
-func (w *world) compare(t *testing.T) {
-	t.Helper()
-	if !w.table.synced() || w.table.strays != 0 {
-		t.Errorf("synced %v, %d strays", w.table.synced(), w.table.strays)
-	}
-	sockets := map[string]int{}          // by namespace
-	rooms := map[string]map[string]int{} // by namespace and name
-	total := 0
-	for _, n := range w.nodes {
-		total += len(n.facts)
-		for id, f := range n.facts {
-			sockets[f.nsp]++
-			if rooms[f.nsp] == nil {
-				rooms[f.nsp] = map[string]int{}
-			}
-			for r := range f.rooms {
-				rooms[f.nsp][r]++
-			}
-			w.compareSocket(t, n, id, f)
-		}
-	}
-	if got := w.table.index.sockets.len(); got != total {
-		t.Errorf("%d sockets, want %d", got, total)
-	}
-	for i := range 3 {
-		nsp := fmt.Sprint("/", i)
-		var a backplane.Answer
-		p := pager{index: w.table.index, query: &backplane.Query{Namespace: nsp}, limit: 100, budget: 1 << 20}
-		p.rooms(&a)
-		got := map[string]int{}
-		for _, r := range a.Rooms {
-			got[r.Name] = r.Sockets
-		}
-		if len(got) != len(rooms[nsp]) || len(got) > 0 && !maps.Equal(got, rooms[nsp]) {
-			t.Errorf("rooms of %s: %v, want %v", nsp, got, rooms[nsp])
-		}
-		if p.count() != sockets[nsp] {
-			t.Errorf("%d sockets in %s, want %d", p.count(), nsp, sockets[nsp])
-		}
-	}
-}
-
-func (w *world) compareSocket(t *testing.T, n *fakeNode, id string, f *fact) {
-	t.Helper()
-	slot, ok := w.table.index.find(id)
-	if !ok {
-		t.Errorf("%s is missing", id)
-		return
-	}
-	p := pager{index: w.table.index}
-	got := p.socket(slot)
-	want := append(slices.Collect(maps.Keys(f.rooms)), id)
-	slices.Sort(want)
-	if got.Node != n.id || got.Worker != f.worker || string(got.Data) != f.data || !slices.Equal(got.Rooms, want) {
-		t.Errorf("%+v, want %+v on %s", got, f, n.id)
-	}
-}
-
-// check holds the index's cross-references against each other.
-func check(t *testing.T, x *index) {
-	t.Helper()
-	if len(x.byKey) != x.sockets.len() {
-		t.Errorf("%d keys, %d sockets", len(x.byKey), x.sockets.len())
-	}
-	memberships, members := 0, 0
-	for k, slot := range x.byKey {
-		s := x.sockets.at(slot)
-		if s.key != k || x.nodes.at(s.node).sockets[s.nodePos] != slot || x.namespaces.at(s.nsp).sockets[s.nspPos] != slot {
-			t.Errorf("socket %d is not where it says", slot)
-		}
-		for at, m := range s.rooms {
-			memberships++
-			if got := x.rooms.at(m.room).members[m.pos]; got != (member{slot, uint32(at)}) {
-				t.Errorf("socket %d: room %d has %v", slot, m.room, got)
-			}
-		}
-	}
-	listed, named := 0, 0
-	for name, i := range x.byName {
-		n := x.namespaces.at(i)
-		listed += len(n.sockets)
-		if n.name != name || len(n.sockets) == 0 {
-			t.Errorf("namespace %s: %q with %d sockets", name, n.name, len(n.sockets))
-		}
-		for name, r := range n.rooms {
-			named++
-			members += len(x.rooms.at(r).members)
-			if got := x.rooms.at(r); got.name != name || got.nsp != i || len(got.members) == 0 {
-				t.Errorf("room %s: %+v", name, got)
-			}
-		}
-	}
-	if memberships != members || listed != x.sockets.len() || named != x.rooms.len() {
-		t.Errorf("%d memberships, %d members; %d of %d sockets listed; %d of %d rooms named",
-			memberships, members, listed, x.sockets.len(), named, x.rooms.len())
+	if lost == 0 || moved == 0 {
+		t.Errorf("%d parts of snapshots were lost before their last, %d watchers moved: the test has lost its subject", lost, moved)
 	}
 }

@@ -11,8 +11,8 @@ import (
 // metrics are the router's. Labels are bounded sets: the outcomes, refusals and query
 // operations that this package names.
 type metrics struct {
-	sockets   prometheus.Gauge
-	rooms     prometheus.Gauge
+	index     indexMetrics
+	watching  watchMetrics
 	nodes     prometheus.Gauge
 	workers   prometheus.Gauge
 	held      prometheus.Gauge
@@ -27,6 +27,15 @@ type metrics struct {
 	strays    prometheus.Counter
 }
 
+// indexMetrics say how large the index is.
+type indexMetrics struct{ sockets, rooms, bytes prometheus.Gauge }
+
+// watchMetrics are those of the watches.
+type watchMetrics struct {
+	watches prometheus.Gauge
+	told    prometheus.Counter
+}
+
 func newMetrics(r prometheus.Registerer) *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return register(r, prometheus.NewGauge(prometheus.GaugeOpts(opts(name, help))))
@@ -38,8 +47,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return register(r, prometheus.NewCounterVec(prometheus.CounterOpts(opts(name, help)), labels))
 	}
 	m := &metrics{
-		sockets:   gauge("sockets", "Sockets in the index."),
-		rooms:     gauge("rooms", "Rooms in the index."),
+		index: indexMetrics{
+			sockets: gauge("sockets", "Sockets in the index."),
+			rooms:   gauge("rooms", "Rooms in the index, those of users among them."),
+			bytes:   gauge("index_bytes", "Memory of the index, estimated from its tables' sizes: some 150 bytes for a socket in three rooms."),
+		},
+		watching: watchMetrics{
+			watches: gauge("watches", "Watches of rooms and namespaces."),
+			told:    counter("presence_messages_total", "Messages to those who watch rooms and namespaces."),
+		},
 		nodes:     gauge("nodes", "Gateways with a lease."),
 		workers:   gauge("workers", "Workers with a lease."),
 		held:      gauge("connects_held", "CONNECTs that wait for a worker."),
@@ -85,7 +101,8 @@ func register[C prometheus.Collector](r prometheus.Registerer, c C) C {
 // opLabel bounds the label: what a caller invents is "other".
 func opLabel(op backplane.QueryOp) string {
 	switch op {
-	case backplane.QueryCount, backplane.QueryRooms, backplane.QuerySockets, backplane.QueryNodes:
+	case backplane.QueryCount, backplane.QueryRooms, backplane.QuerySockets, backplane.QueryNodes,
+		backplane.QueryUsers, backplane.QueryWhere, backplane.QueryWatch:
 		return string(op)
 	}
 	return "other"

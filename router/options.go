@@ -25,6 +25,8 @@ type Options struct {
 	QueryWait    time.Duration `name:"query-wait" default:"2s" help:"How long a query waits for what its caller has seen."`
 	MaxQueries   int           `name:"max-queries" default:"1024" help:"Queries that may wait; more are answered at once, as incomplete."`
 
+	MaxWatches int `name:"max-watches" default:"10000" help:"Watches of rooms and namespaces that may be open; more are refused."`
+
 	// ID names the router in logs and to NATS; empty makes one.
 	ID string `kong:"-"`
 	// Log defaults to none.
@@ -42,6 +44,7 @@ func (o *Options) fill() {
 	orDefault(&o.MaxHeldBytes, DefaultMaxHeldBytes)
 	orDefault(&o.QueryWait, DefaultQueryWait)
 	orDefault(&o.MaxQueries, DefaultMaxQueries)
+	orDefault(&o.MaxWatches, DefaultMaxWatches)
 	if o.ID == "" {
 		o.ID = backplane.NewID('r')
 	}

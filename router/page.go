@@ -12,126 +12,90 @@ func compare(a, b string) int { return strings.Compare(a, b) }
 
 // pager reads one page of an answer from the index.
 type pager struct {
-	index  *index
-	query  *backplane.Query
+	scope  scope
+	after  string
 	limit  int
 	budget int // bytes of JSON
 }
 
-// each calls f with every socket of the namespace or room. A room that bears the id of a socket
-// has that socket as a member, as in Socket.IO every socket is in the room of its id.
-func (p *pager) each(f func(slot uint32)) {
-	x := p.index
-	number, ok := x.byName[p.query.Namespace]
-	if !ok {
-		return
-	}
-	n := x.namespaces.at(number)
-	if p.query.Room == nil {
-		for _, slot := range n.sockets {
-			f(slot)
-		}
-		return
-	}
-	if r, ok := n.rooms[*p.query.Room]; ok {
-		for _, m := range x.rooms.at(r).members {
-			f(m.socket)
-		}
-	}
-	if slot, ok := x.find(*p.query.Room); ok && x.sockets.at(slot).nsp == number {
-		f(slot)
-	}
-}
-
-// count is how many sockets each would name.
-func (p *pager) count() int {
-	x := p.index
-	number, ok := x.byName[p.query.Namespace]
-	if !ok {
-		return 0
-	}
-	n := x.namespaces.at(number)
-	if p.query.Room == nil {
-		return len(n.sockets)
-	}
-	count := 0
-	if r, ok := n.rooms[*p.query.Room]; ok {
-		count = len(x.rooms.at(r).members)
-	}
-	if slot, ok := x.find(*p.query.Room); ok && x.sockets.at(slot).nsp == number {
-		count++
-	}
-	return count
-}
-
-// where answers with the nodes that have some of the sockets, and how many. Count is the number of all of them.
-func (p *pager) where(a *backplane.Answer) {
-	counts := map[uint32]int{}
-	p.each(func(slot uint32) { counts[p.index.sockets.at(slot).node]++ })
-	for node, count := range counts {
-		a.Nodes = append(a.Nodes, backplane.NodeInfo{ID: p.index.nodes.at(node).id, Sockets: count})
-		a.Count += count
-	}
-	slices.SortFunc(a.Nodes, func(x, y backplane.NodeInfo) int { return compare(x.ID, y.ID) })
-}
-
 // rooms answers with the namespace's rooms by name. Count is the number of all of them.
 func (p *pager) rooms(a *backplane.Answer) {
-	x := p.index
-	number, ok := x.byName[p.query.Namespace]
-	if !ok {
+	x, n := p.scope.index, p.scope.nsp
+	if n == nil {
 		return
 	}
-	n := x.namespaces.at(number)
-	a.Count = len(n.rooms)
-	page := smallest[string]{limit: p.limit + 1, compare: compare}
-	for name := range n.rooms {
-		if p.query.After == "" || name > p.query.After {
-			page.offer(name)
+	a.Count = n.rooms.size
+	block, at := n.rooms.seek(x.byRoomName(p.after))
+	n.rooms.walk(block, at, func(number uint32) bool {
+		r := x.rooms.at(number)
+		if p.after != "" && r.name == p.after {
+			return true
 		}
-	}
-	names := page.sorted()
-	for i, name := range names {
-		p.budget -= jsonSize(name) + roomOverhead
-		if i == p.limit || i > 0 && p.budget < 0 {
-			a.Next = names[i-1]
-			return
+		if !p.fits(len(a.Rooms), jsonSize(r.name)+roomOverhead) {
+			a.Next = a.Rooms[len(a.Rooms)-1].Name
+			return false
 		}
-		a.Rooms = append(a.Rooms, backplane.RoomInfo{Name: name, Sockets: len(x.rooms.at(n.rooms[name]).members)})
-	}
+		a.Rooms = append(a.Rooms, backplane.RoomInfo{Name: r.name, Sockets: len(r.members)})
+		return true
+	})
 }
 
-// sockets answers with sockets by id. Count is the number of all of them.
+// fits reports whether one more entry of some size goes into a page that has n. The first always does.
+func (p *pager) fits(n, size int) bool {
+	p.budget -= size
+	return n < p.limit && (n == 0 || p.budget >= 0)
+}
+
+// sockets answers with sockets by id. Count is the number of all of them, where it is known without counting.
 func (p *pager) sockets(a *backplane.Answer) {
-	x := p.index
 	var after packedID
-	if p.query.After != "" {
+	if p.after != "" {
 		var ok bool
-		if after, ok = parseID(p.query.After); !ok {
+		if after, ok = parseID(p.after); !ok {
 			a.Error = queryAfter
 			return
 		}
 	}
+	if p.scope.nsp == nil {
+		return
+	}
+	a.Count, _ = p.scope.size()
+	p.page(&after, func(slot uint32) bool {
+		info := p.socket(slot)
+		if !p.fits(len(a.Sockets), infoSize(&info)) {
+			a.Next = a.Sockets[len(a.Sockets)-1].ID
+			return false
+		}
+		a.Sockets = append(a.Sockets, info)
+		return true
+	})
+}
+
+// page calls f with the sockets after an id, by id, until it returns false; with one more than the limit at least,
+// if there are as many.
+func (p *pager) page(after *packedID, f func(slot uint32) bool) {
+	x, s := p.scope.index, &p.scope
+	compareAfter := x.bySocket(after)
+	past := func(slot uint32) bool { return p.after == "" || compareAfter(slot) > 0 }
+	// Of a large room the namespace, read in its order, has a page sooner than the room in none.
+	if m := s.members(); !s.named() || m*m > (p.limit+1)*s.nsp.sockets.size {
+		block, at := s.nsp.sockets.seek(compareAfter)
+		s.nsp.sockets.walk(block, at, func(slot uint32) bool { return !past(slot) || !s.has(slot) || f(slot) })
+		return
+	}
 	page := smallest[packedSlot]{limit: p.limit + 1, compare: func(a, b packedSlot) int {
 		return comparePacked(&a.packedID, &b.packedID)
 	}}
-	a.Count = p.count()
-	p.each(func(slot uint32) {
-		k := x.sockets.at(slot).key
-		one := packedSlot{packedID{k.high, k.low, k.last >> 26, x.births.name(k.birth())}, slot}
-		if p.query.After == "" || comparePacked(&one.packedID, &after) > 0 {
-			page.offer(one)
+	s.each(func(slot uint32) {
+		if past(slot) {
+			k := x.sockets.at(slot).key
+			page.offer(packedSlot{packedID{k.high, k.low, k.last >> 26, x.births.name(k.birth())}, slot})
 		}
 	})
-	slots := page.sorted()
-	for i := range slots {
-		info := p.socket(slots[i].slot)
-		p.budget -= infoSize(&info)
-		if i == p.limit || i > 0 && p.budget < 0 {
-			a.Next = a.Sockets[i-1].ID
+	for _, one := range page.sorted() {
+		if !f(one.slot) {
 			return
 		}
-		a.Sockets = append(a.Sockets, info)
 	}
 }
 
@@ -142,27 +106,102 @@ type packedSlot struct {
 }
 
 func (p *pager) socket(slot uint32) backplane.SocketInfo {
-	x := p.index
+	x := p.scope.index
 	s := x.sockets.at(slot)
 	info := backplane.SocketInfo{
-		ID: x.id(slot), Node: x.nodes.at(s.node).id, Worker: x.workers.name(s.worker), Rooms: x.roomNames(s),
+		ID: x.id(slot), User: x.userOf(slot), Node: x.nodes.at(s.node).id, Worker: x.workers.name(s.worker), Rooms: x.roomNames(s),
 	}
 	info.Rooms = append(info.Rooms, info.ID)
 	slices.Sort(info.Rooms)
-	if s.data != "" && json.Valid([]byte(s.data)) { // what is not JSON would spoil the whole answer
-		info.Data = json.RawMessage(s.data)
+	if data := x.dataOf(s); data != "" && json.Valid([]byte(data)) { // what is not JSON would spoil the whole answer
+		info.Data = json.RawMessage(data)
 	}
 	return info
+}
+
+// users answers with users by id. Count is the number of all of them.
+func (p *pager) users(a *backplane.Answer) {
+	x, n := p.scope.index, p.scope.nsp
+	if n == nil {
+		return
+	}
+	add := func(name string, sockets int) bool {
+		user, _ := backplane.UserOf(name)
+		if !p.fits(len(a.Users), jsonSize(user)+roomOverhead) {
+			a.Next = a.Users[len(a.Users)-1].ID
+			return false
+		}
+		a.Users = append(a.Users, backplane.UserInfo{ID: user, Sockets: sockets})
+		return true
+	}
+	start := backplane.UserRoom(p.after)
+	if p.scope.everyone() {
+		a.Count, a.Total, a.Named = n.users, n.sockets.size, n.named
+		block, at := n.rooms.seek(x.byRoomName(start))
+		n.rooms.walk(block, at, func(number uint32) bool {
+			r := x.rooms.at(number)
+			if r.name == start {
+				return true
+			}
+			return r.user && add(r.name, len(r.members))
+		})
+		return
+	}
+	sockets := map[uint32]int{} // by the user's room
+	p.scope.each(func(slot uint32) {
+		a.Total++
+		for _, m := range x.sockets.at(slot).rooms {
+			if x.rooms.at(m.room).user {
+				sockets[m.room]++
+				a.Named++
+			}
+		}
+	})
+	a.Count = len(sockets)
+	page := smallest[uint32]{limit: p.limit + 1, compare: func(a, b uint32) int {
+		return compare(x.rooms.at(a).name, x.rooms.at(b).name)
+	}}
+	for number := range sockets {
+		if x.rooms.at(number).name > start {
+			page.offer(number)
+		}
+	}
+	for _, number := range page.sorted() {
+		if !add(x.rooms.at(number).name, sockets[number]) {
+			return
+		}
+	}
+}
+
+// where answers with the nodes that have sockets of the scope. Of a whole namespace it names all nodes that have any, whoever
+// is left out: nobody counts a million to learn which of ten.
+func (p *pager) where(a *backplane.Answer) {
+	x, s := p.scope.index, &p.scope
+	if s.nsp == nil {
+		return
+	}
+	counts := s.nsp.onNode
+	if s.named() {
+		counts = make([]int, len(counts))
+		s.each(func(slot uint32) { counts[x.sockets.at(slot).node]++ })
+	}
+	for i, n := range counts {
+		if node := x.nodes.at(uint32(i)); n > 0 && (s.node == "" || s.node == node.id) {
+			a.Nodes = append(a.Nodes, backplane.NodeInfo{ID: node.id, Sockets: n})
+			a.Count += n
+		}
+	}
+	slices.SortFunc(a.Nodes, func(x, y backplane.NodeInfo) int { return compare(x.ID, y.ID) })
 }
 
 // What an answer's entries cost as JSON besides their texts: keys, quotes, commas, a number.
 const (
 	roomOverhead   = 48
-	socketOverhead = 80
+	socketOverhead = 90
 )
 
 func infoSize(info *backplane.SocketInfo) int {
-	size := socketOverhead + len(info.ID) + len(info.Node) + jsonSize(info.Worker)
+	size := socketOverhead + len(info.ID) + len(info.Node) + jsonSize(info.Worker) + jsonSize(info.User)
 	for _, name := range info.Rooms {
 		size += jsonSize(name) + 3
 	}
@@ -183,50 +222,4 @@ func jsonSize(s string) int {
 		}
 	}
 	return size
-}
-
-// smallest keeps the limit smallest of what it is offered, in a heap with the largest on top:
-// a page of a namespace of a million sockets costs one pass and a page's memory.
-type smallest[T any] struct {
-	limit   int
-	compare func(a, b T) int
-	heap    []T
-}
-
-func (s *smallest[T]) offer(v T) {
-	if len(s.heap) < s.limit {
-		s.heap = append(s.heap, v)
-		for i := len(s.heap) - 1; i > 0; {
-			up := (i - 1) / 2
-			if s.compare(s.heap[i], s.heap[up]) <= 0 {
-				break
-			}
-			s.heap[i], s.heap[up] = s.heap[up], s.heap[i]
-			i = up
-		}
-		return
-	}
-	if s.compare(v, s.heap[0]) >= 0 {
-		return
-	}
-	s.heap[0] = v
-	for i := 0; ; {
-		down := 2*i + 1
-		if down >= len(s.heap) {
-			return
-		}
-		if right := down + 1; right < len(s.heap) && s.compare(s.heap[right], s.heap[down]) > 0 {
-			down = right
-		}
-		if s.compare(s.heap[down], s.heap[i]) <= 0 {
-			return
-		}
-		s.heap[i], s.heap[down] = s.heap[down], s.heap[i]
-		i = down
-	}
-}
-
-func (s *smallest[T]) sorted() []T {
-	slices.SortFunc(s.heap, s.compare)
-	return s.heap
 }

@@ -21,6 +21,9 @@ const (
 	// maxSeen is how many versions a query may name. It bounds what a waiting query costs
 	// at each batch.
 	maxSeen = 1024
+	// maxNames is how many rooms a query may name, to ask for and to leave out. It bounds what looking at
+	// one socket costs.
+	maxNames = 1024
 )
 
 // What Answer.Error says.
@@ -56,12 +59,13 @@ type reply struct {
 	Op     backplane.QueryOp
 	Answer backplane.Answer
 	Took   time.Duration
+	Watch  *backplane.Query // set if it asks to watch
 }
 
 // decodeQuery reads a query; ok is false if it is none.
 func decodeQuery(data []byte) (q backplane.Query, ok bool) {
 	err := json.Unmarshal(data, &q)
-	return q, err == nil && len(q.Seen) <= maxSeen
+	return q, err == nil && len(q.Seen) <= maxSeen && len(q.Rooms)+len(q.Except) <= maxNames
 }
 
 // ask takes a query. ready is false if it waits.
@@ -113,7 +117,12 @@ func (s *queries) may(one *question) bool {
 }
 
 func (s *queries) finish(one *question, now time.Time) reply {
-	return reply{To: one.reply, Op: one.query.Op, Answer: s.answer(&one.query, now), Took: now.Sub(one.at)}
+	r := reply{To: one.reply, Op: one.query.Op, Answer: s.answer(&one.query, now), Took: now.Sub(one.at)}
+	if one.query.Op == backplane.QueryWatch {
+		q := one.query // the question's place in a list is about to be used again
+		r.Watch = &q
+	}
+	return r
 }
 
 // answer answers from the index as it is.
@@ -125,18 +134,21 @@ func (s *queries) answer(q *backplane.Query, now time.Time) backplane.Answer {
 		limit = DefaultPage
 	}
 	limit = min(limit, MaxPage)
-	p := pager{index: s.table.index, query: q, limit: limit, budget: s.budget}
+	p := pager{scope: newScope(s.table.index, q), after: q.After, limit: limit, budget: s.budget}
 	switch q.Op {
 	case backplane.QueryCount:
-		a.Count = p.count()
+		a.Count = p.scope.count()
 	case backplane.QueryRooms:
 		p.rooms(&a)
 	case backplane.QuerySockets:
 		p.sockets(&a)
+	case backplane.QueryUsers:
+		p.users(&a)
 	case backplane.QueryWhere:
 		p.where(&a)
 	case backplane.QueryNodes:
 		s.nodes(&a, now)
+	case backplane.QueryWatch: // the answer is in watches
 	default:
 		a.Error = queryUnknown
 	}

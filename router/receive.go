@@ -212,7 +212,9 @@ func (l *loop) replies(list []reply) {
 }
 
 func (l *loop) reply(r *reply) {
-	if !l.publishJSON(r.To, &r.Answer) {
+	if r.Watch != nil {
+		l.openWatch(r, time.Now())
+	} else if !l.publishJSON(r.To, &r.Answer) {
 		r.Answer = backplane.Answer{Error: queryTooLarge}
 		l.publishJSON(r.To, &r.Answer)
 	}

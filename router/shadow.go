@@ -10,7 +10,7 @@ import (
 func (x *index) claimOf(s *socket) claim {
 	return claim{
 		node: s.node, nsp: x.namespaces.at(s.nsp).name, worker: x.workers.name(s.worker),
-		rooms: x.roomNames(s), data: s.data,
+		rooms: x.roomNames(s), data: x.dataOf(s),
 	}
 }
 

@@ -48,7 +48,7 @@ func part(number uint64, b *backplane.Batch) *backplane.Batch {
 // ids lists a room's (nil: the namespace's) sockets through the same pager as queries.
 func ids(t *table, nsp string, room *string) []string {
 	var a backplane.Answer
-	p := pager{index: t.index, query: &backplane.Query{Namespace: nsp, Room: room}, limit: MaxPage, budget: 1 << 30}
+	p := pager{scope: newScope(t.index, &backplane.Query{Namespace: nsp, Room: room}), limit: MaxPage, budget: 1 << 30}
 	p.sockets(&a)
 	list := []string{}
 	for _, s := range a.Sockets {
@@ -438,7 +438,7 @@ func TestTableForgets(t *testing.T) {
 	}
 	table.drop("na", 3000, start())
 	x := table.index
-	if n := x.sockets.len() + x.rooms.len() + x.namespaces.len() + x.nodes.len() + len(x.births.byName) + len(x.workers.byName) + len(x.byKey) + len(x.byName); n != 0 {
+	if n := x.sockets.len() + x.rooms.len() + x.namespaces.len() + x.nodes.len() + len(x.births.byName) + len(x.workers.byName) + x.byKey.len() + x.byRoom.len() + x.datas.len() + len(x.byName); n != 0 {
 		t.Errorf("%d entries left", n)
 	}
 	for i := range 3 * maxGone {

@@ -24,6 +24,7 @@ type App struct {
 	sockets  *sockets
 	replies  *replies
 	seen     *seen
+	watches  *watches
 	crew     *crew // handlers
 	extra    *crew // what Socket.Go has started
 	encoders encoders
@@ -45,6 +46,7 @@ type serves struct {
 
 // running is how far the worker has come.
 type running struct {
+	guest   bool // an emitter: it has no sockets, and nothing to tell routers
 	mu      sync.Mutex
 	started bool
 	leaving atomic.Bool   // told the routers so
@@ -65,6 +67,7 @@ func New(o Options) (*App, error) {
 		sockets:  newSockets(),
 		replies:  newReplies(),
 		seen:     newSeen(),
+		watches:  newWatches(),
 		crew:     newCrew(),
 		encoders: encoders{limit: max(0, o.MaxAttachments)},
 		extra:    newCrew(),
@@ -144,7 +147,11 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	r := newReader(a, conn)
-	for _, subject := range []string{conn.WorkerAll(a.options.ID), r.lost, r.hello} {
+	subjects := []string{conn.WorkerAll(a.options.ID), r.lost, r.hello, conn.PeersAll()}
+	if a.run.guest {
+		subjects = subjects[:2]
+	}
+	for _, subject := range subjects {
 		if _, err := r.inbox.Subscribe(subject); err != nil {
 			conn.Close()
 			return err
@@ -165,7 +172,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err := conn.Flush(ctx); err != nil {
 		a.options.Log.Warn("first sign of life is still on its way", zap.Error(err))
 	}
-	a.options.Log.Info("worker is up", zap.String("worker", a.options.ID), zap.Strings("namespaces", a.namespaces()))
+	a.options.Log.Info(a.kind()+" is up", zap.String("worker", a.options.ID), zap.Strings("namespaces", a.namespaces()))
 	return nil
 }
 
@@ -208,10 +215,11 @@ func (a *App) stop(ctx context.Context) (err error) {
 		s.gone(ErrNotRunning)
 	}
 	err = errors.Join(err, a.wait(ctx, a.extra))
+	a.watches.closeAll(a.conn.Load())
 	close(a.run.quit)
 	<-a.run.ended
 	a.conn.Swap(nil).Close()
-	a.options.Log.Info("worker is down", zap.String("worker", a.options.ID), zap.Error(err))
+	a.options.Log.Info(a.kind()+" is down", zap.String("worker", a.options.ID), zap.Error(err))
 	return err
 }
 
@@ -240,6 +248,14 @@ func (a *App) handOver(ctx context.Context) {
 	}
 }
 
+// kind names what this is in logs.
+func (a *App) kind() string {
+	if a.run.guest {
+		return "emitter"
+	}
+	return "worker"
+}
+
 // namespaces is what is served, as routers are told.
 func (a *App) namespaces() []string {
 	a.serves.mu.RLock()
@@ -258,7 +274,7 @@ func (a *App) namespaces() []string {
 // beat tells the routers that the worker lives, and what it serves. Once it leaves they hear only that.
 func (a *App) beat() {
 	conn := a.conn.Load()
-	if conn == nil {
+	if conn == nil || a.run.guest {
 		return
 	}
 	data, err := json.Marshal(backplane.WorkerBeat{

@@ -13,19 +13,31 @@ import (
 // Info is a socket's state as its gateway has it.
 type Info struct {
 	Rooms     []string // sorted, with the socket's own id
+	User      string   // see [Socket.SetUser]
 	Transport string   // "polling" or "websocket"
 	Node      string   // the gateway
+
+	data json.RawMessage
 }
+
+// Data returns the socket's data, a JSON object.
+func (i *Info) Data() json.RawMessage { return orObject(i.data) }
+
+// Decode stores the socket's data in what v points to, such as a struct or a map.
+func (i *Info) Decode(v any) error { return decode(i.Data(), nil, v) }
 
 // Info asks the gateway for the socket's state.
 func (s *Socket) Info(ctx context.Context) (Info, error) {
 	r, err := s.control(ctx, backplane.Control{Op: backplane.OpInfo})
-	return Info{Rooms: r.Rooms, Transport: r.Transport, Node: s.Node()}, err
+	return infoOf(&r), err
 }
 
 // Join joins rooms. When it returns, every emit to them that follows, from whichever worker, reaches the socket.
 // In middleware the rooms are joined with the connection.
 func (s *Socket) Join(ctx context.Context, rooms ...string) error {
+	if err := nameable(rooms); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	if s.state == stateConnecting {
 		defer s.mu.Unlock()
@@ -86,31 +98,17 @@ func (s *Socket) Disconnect(ctx context.Context, end bool) error {
 	return err
 }
 
-func (s *Socket) control(ctx context.Context, c backplane.Control) (backplane.ControlReply, error) {
-	return s.controlWith(ctx, c, func() {})
-}
-
-// controlWith asks the socket's gateway for something, and waits. published is called in any case,
-// as soon as the request is on its way.
-func (s *Socket) controlWith(ctx context.Context, c backplane.Control, published func()) (r backplane.ControlReply, err error) {
+// control asks the socket's gateway for something, and waits.
+func (s *Socket) control(ctx context.Context, c backplane.Control) (r backplane.ControlReply, err error) {
 	if err := s.mayAsk(); err != nil {
-		published()
 		return r, err
 	}
-	ctx, cancel := within(ctx, s.nsp.app.options.RequestTimeout)
-	defer cancel()
 	moves := s.moveCount()
-	err = s.nsp.app.control(ctx, []string{s.id}, c, published, func(_ int, reply *backplane.ControlReply) { r = *reply })
-	switch {
-	case err != nil:
-		return r, fmt.Errorf("socket %s: %s: %w", s.id, c.Op, err)
-	case r.Error == backplane.NoSocket:
-		return r, ErrDisconnected
-	case r.Error != "":
-		return r, fmt.Errorf("socket %s: %s: %w: %s", s.id, c.Op, ErrRefused, r.Error)
+	r, err = s.nsp.Socket(s.id).control(ctx, c)
+	if err == nil {
+		s.heard(&r, moves)
 	}
-	s.heard(&r, moves)
-	return r, nil
+	return r, err
 }
 
 func (s *Socket) mayAsk() error {

@@ -11,23 +11,36 @@ import (
 	"patchbay/backplane"
 )
 
-// data is what the application keeps with a socket: a JSON object. Its mutex comes before the socket's.
+// data is this worker's copy of what is kept with a socket: a JSON object. The gateway has the original, which any
+// worker may change; it tells this one of each change. Its mutex comes before the socket's.
 type data struct {
 	mu     sync.Mutex
-	values map[string]json.RawMessage
+	text   json.RawMessage            // the object, nil if values say what it is
+	values map[string]json.RawMessage // the same taken apart, nil until somebody asks
 }
 
-// load takes over what a former worker has set. What is no object is taken for empty.
+// load takes over an object.
 func (d *data) load(text []byte) {
-	if len(text) > 0 {
-		_ = json.Unmarshal(text, &d.values)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.text, d.values = text, nil
+}
+
+// valuesLocked returns the object taken apart. What is no object is taken for empty.
+func (d *data) valuesLocked() map[string]json.RawMessage {
+	if d.values == nil {
+		d.values = map[string]json.RawMessage{}
+		if len(d.text) > 0 {
+			_ = json.Unmarshal(d.text, &d.values)
+		}
 	}
+	return d.values
 }
 
 // encodeLocked returns the object, or nothing if it is empty.
 func (d *data) encodeLocked() json.RawMessage {
-	if len(d.values) == 0 {
-		return nil
+	if d.text != nil || len(d.values) == 0 {
+		return d.text
 	}
 	text, err := json.Marshal(d.values)
 	if err != nil { // the values were checked when they were set
@@ -36,20 +49,18 @@ func (d *data) encodeLocked() json.RawMessage {
 	return text
 }
 
-// Data returns the socket's data as a JSON object, `{}` if there is none.
+// Data returns the socket's data as a JSON object, `{}` if there is none: what this worker has set, and what others have
+// ([Remote.Set]), as far as the gateway has told.
 func (s *Socket) Data() json.RawMessage {
 	s.data.mu.Lock()
 	defer s.data.mu.Unlock()
-	if text := s.data.encodeLocked(); text != nil {
-		return text
-	}
-	return json.RawMessage("{}")
+	return orObject(s.data.encodeLocked())
 }
 
 // Get decodes a value of the socket's data. ok is false if there is none under that key, or it is no T.
 func Get[T any](s *Socket, key string) (v T, ok bool) {
 	s.data.mu.Lock()
-	text, ok := s.data.values[key]
+	text, ok := s.data.valuesLocked()[key]
 	s.data.mu.Unlock()
 	if !ok {
 		return v, false
@@ -62,24 +73,23 @@ func Get[T any](s *Socket, key string) (v T, ok bool) {
 }
 
 // Set stores a value in the socket's data. The data is kept with the session: other workers see
-// it ([Target.Sockets]), and it outlives this one. Set returns when the gateway has it; in middleware
+// it ([Target.Fetch]) and may change it ([Remote.Set]), and it outlives this one. Set returns when the gateway has it; in middleware
 // it goes along with the answer. []byte values become base64 text.
 func (s *Socket) Set(ctx context.Context, key string, value any) error {
-	text, err := jsonv2.Marshal(value, jsonOptions)
+	text, err := encodeValue(key, value)
 	if err != nil {
-		return fmt.Errorf("socket data %q: %w", key, err)
+		return err
 	}
 	s.data.mu.Lock()
-	if s.data.values == nil {
-		s.data.values = map[string]json.RawMessage{}
-	}
-	s.data.values[key] = text
 	if s.connecting() {
-		s.data.mu.Unlock()
+		defer s.data.mu.Unlock()
+		s.data.valuesLocked()[key] = text
+		s.data.text = nil
 		return nil
 	}
-	// The lock is held until the request is published, so that the last Set is also the last to arrive.
-	_, err = s.controlWith(ctx, backplane.Control{Op: backplane.OpData, Data: s.data.encodeLocked()}, s.data.mu.Unlock)
+	s.data.mu.Unlock()
+	// The gateway tells this worker of the change before it answers, and the reader has noted it by then.
+	_, err = s.control(ctx, backplane.Control{Op: backplane.OpSet, Data: patchOf(key, text)})
 	return err
 }
 
@@ -87,4 +97,22 @@ func (s *Socket) connecting() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state == stateConnecting
+}
+
+// encodeValue encodes a value of a socket's data.
+func encodeValue(key string, value any) (json.RawMessage, error) {
+	text, err := jsonv2.Marshal(value, jsonOptions)
+	if err != nil {
+		return nil, fmt.Errorf("socket data %q: %w", key, err)
+	}
+	return text, nil
+}
+
+// patchOf is a change of one value, an object.
+func patchOf(key string, text json.RawMessage) json.RawMessage {
+	patch, err := json.Marshal(map[string]json.RawMessage{key: text})
+	if err != nil { // the value is JSON already
+		panic("worker: a value that is not JSON: " + err.Error())
+	}
+	return patch
 }

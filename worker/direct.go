@@ -64,25 +64,34 @@ func (d Direct) EmitAck(ctx context.Context, event string, args ...any) (Args, e
 	if err := s.mayAsk(); err != nil {
 		return nil, err
 	}
-	a := s.nsp.app
 	ctx, cancel := d.t.patience(ctx)
 	defer cancel()
+	return d.t.askSocket(ctx, s.id, s.Context().Done(), event, args)
+}
+
+// askSocket emits to one socket and waits for its acknowledgement, or until gone is closed. Without gone, of a socket that is not
+// this worker's, the namespace is checked by the gateway.
+func (t *Target) askSocket(ctx context.Context, id string, gone <-chan struct{}, event string, args []any) (Args, error) {
+	a := t.nsp.app
 	enc := a.encoders.get()
 	p, err := enc.event(event, args)
 	if err != nil {
 		a.encoders.put(enc)
 		return nil, err
 	}
-	d.t.tell(event, args)
+	t.tell(event, args)
 	a.metrics.emits.Inc()
-	emit := d.t.emit(p)
+	emit := t.emit(p)
+	if gone == nil {
+		emit.Namespace = t.nsp.name
+	}
 	var answer Args
 	var bad error
 	err = a.ask(ctx, question{
 		size: 1,
-		gone: s.Context().Done(),
+		gone: gone,
 		publish: func(conn *backplane.Conn, _ int, reply string) error {
-			return conn.Emit(&emit, reply, conn.SocketEmit(s.id))
+			return conn.Emit(&emit, reply, conn.SocketEmit(id))
 		},
 		published: func() { a.encoders.put(enc) },
 	}, func(_ int, m *backplane.Msg) { answer, bad = ackArgs(m) })

@@ -43,6 +43,13 @@ type known struct {
 	missing []string
 	others  []backplane.NodeInfo // gateways that have sockets of whatever is asked for
 	mute    bool                 // another answers
+	many    many
+}
+
+// many is about requests to many sockets.
+type many struct {
+	asked int
+	mute  bool // they are not answered
 }
 
 // arrivals is what the worker has sent, but to sockets.
@@ -65,6 +72,7 @@ type client struct {
 	g           *fakeGateway
 	id, worker  string
 	nsp         string
+	moving      bool // between two gateways: not part of what is done for many
 	rooms       []string
 	data        json.RawMessage
 	got         chan seenEmit
@@ -94,7 +102,7 @@ func newGateway(tb testing.TB, server *backplane.Server, node string) *fakeGatew
 		TB: tb, conn: conn, inbox: backplane.NewInbox(conn, 0), node: node, epoch: 7, clients: map[string]*client{},
 		arrivals: arrivals{
 			emits: make(chan seenEmit, 1000), beats: make(chan backplane.WorkerBeat, 1000),
-			polled: make(chan struct{}, 1), asked: make(chan backplane.Query, 100), again: make(chan string, 100),
+			polled: make(chan struct{}, 1), asked: make(chan backplane.Query, 1000), again: make(chan string, 100),
 		},
 	}
 	for _, subject := range []string{
@@ -146,8 +154,12 @@ func (g *fakeGateway) take(m *backplane.Msg) {
 		g.again <- nsp
 		return
 	}
-	if verb, id, ok := g.conn.ParseOwned(m.Subject); ok && verb == "connected" {
+	switch verb, id, _ := g.conn.ParseOwned(m.Subject); verb {
+	case "connected":
 		g.connected(m, id)
+		return
+	case "control":
+		g.sweep(m)
 		return
 	}
 	emit, err := backplane.DecodeEmit(m)
@@ -269,59 +281,29 @@ func (g *fakeGateway) control(m *backplane.Msg, c *client) {
 	case backplane.OpData:
 		c.data = request.Data
 		g.version++
+	case backplane.OpSet:
+		c.set(request.Data)
+		g.version++
+	case backplane.OpUser:
+		c.rooms = slices.DeleteFunc(c.rooms, func(r string) bool { _, ok := backplane.UserOf(r); return ok })
+		if request.User != "" {
+			c.rooms = append(c.rooms, backplane.UserRoom(request.User))
+		}
+		g.version++
+	case backplane.OpHandshake:
+		reply.Handshake, reply.Auth = json.RawMessage(handshake), json.RawMessage(`{"token":"t"}`)
 	case backplane.OpDisconnect:
 		delete(g.clients, c.id)
 		c.ended <- request.Close
 		g.publish(g.conn.Worker(c.worker, "disconnect", c.id), "", []byte("server namespace disconnect"))
 	case backplane.OpInfo:
 	}
+	reply.Data = c.data
 	reply.Seen = backplane.Seen{Node: g.node, Epoch: g.epoch, Version: g.version}
 	reply.Rooms = append([]string{c.id}, c.rooms...)
 	if m.Reply != "" {
 		g.publish(m.Reply, "", g.encode(reply))
 	}
-}
-
-// query answers as a router does that is up to date.
-func (g *fakeGateway) query(m *backplane.Msg) {
-	var q backplane.Query
-	g.decode(m.Data, &q)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.mute {
-		return
-	}
-	g.asked <- q
-	answer := backplane.Answer{Complete: len(g.missing) == 0, Missing: g.missing, Workers: g.workers}
-	sizes := map[string]int{}
-	for _, c := range g.clients {
-		if c.nsp != q.Namespace || q.Room != nil && !slices.Contains(c.rooms, *q.Room) && c.id != *q.Room {
-			continue
-		}
-		answer.Sockets = append(answer.Sockets, backplane.SocketInfo{
-			ID: c.id, Node: g.node, Worker: c.worker, Rooms: append([]string{c.id}, c.rooms...), Data: c.data,
-		})
-		for _, r := range c.rooms {
-			sizes[r]++
-		}
-	}
-	for name, n := range sizes {
-		answer.Rooms = append(answer.Rooms, backplane.RoomInfo{Name: name, Sockets: n})
-	}
-	answer.Count = len(answer.Sockets)
-	if q.Op == backplane.QueryWhere && answer.Count > 0 {
-		answer.Nodes = append([]backplane.NodeInfo{{ID: g.node, Sockets: answer.Count}}, g.others...)
-	}
-	// One socket to a page, so that paging is at work in each test.
-	slices.SortFunc(answer.Sockets, func(a, b backplane.SocketInfo) int { return compare(a.ID, b.ID) })
-	answer.Sockets = slices.DeleteFunc(answer.Sockets, func(s backplane.SocketInfo) bool { return s.ID <= q.After })
-	if len(answer.Sockets) > 1 {
-		answer.Sockets, answer.Next = answer.Sockets[:1], answer.Sockets[0].ID
-	}
-	if q.Op != backplane.QuerySockets {
-		answer.Sockets, answer.Next = nil, ""
-	}
-	g.publish(m.Reply, "", g.encode(answer))
 }
 
 func compare(a, b string) int {
@@ -357,7 +339,7 @@ func (c *client) connect(app *worker.App, auth string, change ...func(*backplane
 	c.g.Helper()
 	request := backplane.Connect{
 		Socket: c.id, Namespace: c.nsp, Node: c.g.node, Epoch: c.g.epoch, Auth: json.RawMessage(auth),
-		Handshake: json.RawMessage(`{"headers":{"User-Agent":["x"]},"query":{"a":["1"]},"address":"10.0.0.1","url":"/socket.io/","time":1700000000000}`),
+		Handshake: json.RawMessage(handshake),
 	}
 	for _, f := range change {
 		f(&request)
@@ -367,6 +349,8 @@ func (c *client) connect(app *worker.App, auth string, change ...func(*backplane
 	c.g.decode(receive(c.g, c.got, "an answer to CONNECT").JSON, &answer)
 	return answer
 }
+
+const handshake = `{"headers":{"User-Agent":["x"]},"query":{"a":["1"]},"address":"10.0.0.1","url":"/socket.io/","time":1700000000000}`
 
 // dial connects a client that is let in.
 func (g *fakeGateway) dial(app *worker.App, nsp string) *client {

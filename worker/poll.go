@@ -83,16 +83,13 @@ func (t *Target) nodes(ctx context.Context) (map[string]struct{}, error) {
 		nodes[t.node] = struct{}{}
 		return nodes, nil
 	}
-	for _, q := range t.queries() {
-		q.Op = backplane.QueryWhere
-		answer, err := t.nsp.app.query(ctx, q)
-		// A silent gateway is waited for, until it is declared dead.
-		if err != nil && !errors.Is(err, ErrIncomplete) {
-			return nil, err
-		}
-		for i := range answer.Nodes {
-			nodes[answer.Nodes[i].ID] = struct{}{}
-		}
+	answer, err := t.nsp.app.query(ctx, t.query(backplane.QueryWhere))
+	// A silent gateway is waited for, until it is declared dead.
+	if err != nil && !errors.Is(err, ErrIncomplete) {
+		return nil, err
+	}
+	for i := range answer.Nodes {
+		nodes[answer.Nodes[i].ID] = struct{}{}
 	}
 	return nodes, nil
 }

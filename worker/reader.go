@@ -39,6 +39,7 @@ func (r *reader) run(quit <-chan struct{}) {
 		case m := <-r.inbox.C:
 			r.take(m)
 		case <-beat.C:
+			r.app.watches.renew(r)
 			r.beat()
 		case <-r.alarm.C:
 			r.expireMoves()
@@ -64,6 +65,12 @@ func (r *reader) take(m *backplane.Msg) {
 		r.beat()
 		return
 	}
+	if from, ok := r.conn.ParsePeers(m.Subject); ok {
+		if from != r.app.options.ID {
+			r.app.takePeer(m)
+		}
+		return
+	}
 	verb, id, _ := r.conn.ParseOwned(m.Subject)
 	switch verb {
 	case "event":
@@ -78,6 +85,10 @@ func (r *reader) take(m *backplane.Msg) {
 		if s := r.app.sockets.get(id); s != nil {
 			r.open(s)
 		}
+	case "data":
+		if s := r.app.sockets.get(id); s != nil {
+			s.data.load(m.Data)
+		}
 	case "left":
 		r.left(m, id)
 	case "moved":
@@ -85,6 +96,8 @@ func (r *reader) take(m *backplane.Msg) {
 	case "probe": // a router's way to learn whether anybody is here
 	case "disconnect":
 		r.disconnect(id, string(m.Data), backplane.LeftRooms(m))
+	case presenceVerb:
+		r.presence(m, id)
 	case peerVerb:
 		r.app.takePeer(m)
 	default:
@@ -245,6 +258,7 @@ func (r *reader) someoneLost(m *backplane.Msg) {
 	switch {
 	case lost.Node != "":
 		a.seen.lost(lost.Node, lost.Epoch)
+		a.watches.forgetNode(lost.Node, lost.Epoch)
 		for _, s := range a.sockets.take(func(s *Socket) bool { return s.on(lost.Node, lost.Epoch) }) {
 			r.end(s, "transport close", nil)
 		}

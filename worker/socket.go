@@ -86,6 +86,9 @@ func newSocket(nsp *Namespace, request backplane.Connect) *Socket {
 	s.data.load(request.Data)
 	s.request.Data = nil
 	s.rooms = request.Rooms
+	if request.User != "" && !request.Recovered && len(request.User) <= backplane.MaxUser {
+		s.rooms = append(s.rooms, UserRoom(request.User)) // until SetUser says another
+	}
 	return s
 }
 
@@ -108,14 +111,7 @@ func (s *Socket) Node() string {
 
 // Handshake returns what is known of the client. It is decoded at each call.
 func (s *Socket) Handshake() *Handshake {
-	var h backplane.Handshake
-	// A handshake that does not decode comes from no gateway of ours; it is taken for empty.
-	_ = json.Unmarshal(s.request.Handshake, &h)
-	return &Handshake{
-		Headers: h.Headers, Query: h.Query, Address: h.Address, URL: h.URL,
-		Time: time.UnixMilli(h.Time), Secure: h.Secure, XDomain: h.XDomain, auth: s.request.Auth,
-		User: s.request.User, claims: s.request.Claims,
-	}
+	return decodeHandshake(s.request.Handshake, s.request.Auth, s.request.User, s.request.Claims)
 }
 
 // Context ends when the socket disconnects, as soon as that is known: while earlier events may still wait for
