@@ -32,7 +32,8 @@ type Open struct {
 	PingInterval time.Duration
 	// PingTimeout is the time allowed for a pong, sent in whole milliseconds.
 	PingTimeout time.Duration
-	// MaxPayload is the most bytes that a client may put into one message.
+	// MaxPayload is the most bytes that a client may put into one message; 0 leaves
+	// it out, as version 3 of the protocol does.
 	MaxPayload int
 }
 
@@ -52,8 +53,10 @@ func AppendOpen(dst []byte, o Open) []byte {
 	dst = strconv.AppendInt(dst, o.PingInterval.Milliseconds(), 10)
 	dst = append(dst, `,"pingTimeout":`...)
 	dst = strconv.AppendInt(dst, o.PingTimeout.Milliseconds(), 10)
-	dst = append(dst, `,"maxPayload":`...)
-	dst = strconv.AppendInt(dst, int64(o.MaxPayload), 10)
+	if o.MaxPayload > 0 {
+		dst = append(dst, `,"maxPayload":`...)
+		dst = strconv.AppendInt(dst, int64(o.MaxPayload), 10)
+	}
 	return append(dst, '}')
 }
 

@@ -22,7 +22,7 @@ func TestAppendOpen(t *testing.T) {
 			`0{"sid":"x","upgrades":[],"pingInterval":300,"pingTimeout":200,"maxPayload":1}`},
 		{"odd names",
 			Open{"a\"\\\n", []string{"a", "é"}, 0, 0, 0},
-			`0{"sid":"a\"\\\n","upgrades":["a","é"],"pingInterval":0,"pingTimeout":0,"maxPayload":0}`},
+			`0{"sid":"a\"\\\n","upgrades":["a","é"],"pingInterval":0,"pingTimeout":0}`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
