@@ -66,7 +66,7 @@ func (t *tally) tell(asked []string, more bool) {
 }
 
 // wire encodes the question for all who get it.
-func (t *tally) wire(nsp string, payload backplane.Payload) []*packet {
+func (t *tally) wire(nsp string, payload backplane.Payload) *wire {
 	return encodePacket(socketio.Packet{Type: socketio.Event, Namespace: nsp, HasAck: true, AckID: t.ackID}, payload)
 }
 

@@ -69,9 +69,9 @@ func (s *session) settledDown() bool {
 func (s *session) pack() *parcel {
 	l := s.loop
 	if s.get != nil {
-		s.reply(okText(l.gw.fixed.noop.payload()))
+		s.reply(s.batch(l.gw.fixed.noop))
 	}
-	box := &boxedSession{Handshake: s.handshake, Beat: s.beat - l.now, Flags: s.flags & (flagPinged | flagJoined)}
+	box := &boxedSession{Handshake: s.handshake, Beat: s.beat - l.now, Flags: s.flags & (flagPinged | flagJoined | dialects)}
 	if s.deadline != 0 {
 		box.Deadline = max(1, s.deadline-l.now)
 	}
@@ -86,7 +86,8 @@ func (s *session) pack() *parcel {
 	p := &parcel{Session: box}
 	for _, k := range s.sockets {
 		b := boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth, Owner: l.tokens.of(k)}
-		if b.Missed, b.Trimmed = k.recent(); !b.Trimmed && k.arrears != nil {
+		if s.old() { // does not come back
+		} else if b.Missed, b.Trimmed = k.recent(); !b.Trimmed && k.arrears != nil {
 			b.Anchor = k.arrears.anchor
 		}
 		if k.acks != nil {
@@ -130,7 +131,7 @@ func (k *socket) recent() (all []*sealed, trimmed bool) {
 func (s *session) unpack(box *boxedSession) {
 	now := s.loop.now
 	s.handshake, s.beat = box.Handshake, now+box.Beat
-	s.flags |= box.Flags
+	s.speak(box.Flags)
 	if box.Deadline != 0 {
 		s.deadline = now + box.Deadline
 	}

@@ -4,8 +4,6 @@ import (
 	"regexp"
 	"strconv"
 
-	"github.com/gobwas/ws"
-
 	"patchbay/backplane"
 	"patchbay/gateway/handoff"
 	"patchbay/protocol/socketio"
@@ -31,9 +29,9 @@ type broadcast struct {
 	id     string // to be found by in the history, and the client's offset; empty if it is not to be recovered
 	target target
 	emit   backplane.Emit
-	reply  string    // where the client's acknowledgement goes
-	tally  *tally    // of an emit that asks many
-	wire   []*packet // of a socket's, encoded by its loop
+	reply  string // where the client's acknowledgement goes
+	tally  *tally // of an emit that asks many
+	wire   *wire  // of a socket's, encoded by its loop
 	mark   handoff.Mark
 	own
 }
@@ -254,14 +252,14 @@ func (b *broadcast) put(k *socket, l *loop) {
 }
 
 // deliver sends the packets of one event, unless the socket gets its events from a handoff now.
-func (k *socket) deliver(wire []*packet, volatile bool) {
+func (k *socket) deliver(w *wire, volatile bool) {
 	if !k.moving() {
-		k.transmit(wire, volatile)
+		k.transmit(w, volatile)
 	}
 }
 
 // transmit sends the packets of one event. Volatile ones are dropped if they would have to wait.
-func (k *socket) transmit(wire []*packet, volatile bool) {
+func (k *socket) transmit(w *wire, volatile bool) {
 	s := k.session
 	if k.detached != nil || s == nil {
 		return // it is in the history
@@ -271,9 +269,7 @@ func (k *socket) transmit(wire []*packet, volatile bool) {
 		return
 	}
 	s.loop.gw.metrics.delivered.Inc()
-	for _, p := range wire {
-		s.send(p)
-	}
+	s.sendWire(w)
 }
 
 // answered is an acknowledgement that the client asked for, on its way to the socket.
@@ -289,16 +285,14 @@ func (t *answered) run(l *loop) {
 	if k == nil || !k.here() || err != nil {
 		return
 	}
-	for _, p := range encodePacket(socketio.Packet{
+	k.session.sendWire(encodePacket(socketio.Packet{
 		Type: socketio.Ack, Namespace: k.nsp.name, HasAck: true, AckID: ackID,
-	}, t.payload) {
-		k.session.send(p)
-	}
+	}, t.payload))
 }
 
 // encodeEvent encodes an event for all its recipients. The id, if there is one, is their offset: the
 // last argument (Socket.IO, connection state recovery).
-func encodeEvent(nsp string, payload backplane.Payload, id string) []*packet {
+func encodeEvent(nsp string, payload backplane.Payload, id string) *wire {
 	if id != "" {
 		quoted := socketio.AppendString(make([]byte, 0, len(id)+2), id)
 		payload.JSON = socketio.AppendArgument(make([]byte, 0, len(payload.JSON)+len(quoted)+1), payload.JSON, quoted)
@@ -308,23 +302,15 @@ func encodeEvent(nsp string, payload backplane.Payload, id string) []*packet {
 
 // encodePacket encodes a packet with a payload, and its attachments after it. Its type is
 // Event or Ack, and becomes the binary form if there are attachments.
-func encodePacket(p socketio.Packet, payload backplane.Payload) []*packet {
+func encodePacket(p socketio.Packet, payload backplane.Payload) *wire {
 	p.Payload = payload.JSON
 	if n := len(payload.Attachments); n > 0 {
 		p.Attachments = n
 		p.Type += socketio.BinaryEvent - socketio.Event
 	}
-	wire := make([]*packet, 0, 1+len(payload.Attachments))
-	wire = append(wire, messagePacket(len(p.Payload)+len(p.Namespace)+32, func(dst []byte) []byte {
-		return socketio.AppendPacket(dst, p)
-	}))
-	for _, a := range payload.Attachments {
-		wire = append(wire, binaryPacket(a))
+	w := newWire(len(p.Payload)+len(p.Namespace)+32, func(dst []byte) []byte { return socketio.AppendPacket(dst, p) })
+	if p.Attachments > 0 {
+		w.attach(payload.Attachments)
 	}
-	return wire
-}
-
-// messagePacket makes an Engine.IO message of what append encodes.
-func messagePacket(size int, appendPacket func(dst []byte) []byte) *packet {
-	return finishFrame(appendPacket(append(newFrame(size), '4')), ws.OpText)
+	return w
 }

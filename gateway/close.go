@@ -53,7 +53,7 @@ func (s *session) closePolling(kind closeKind) {
 	fixed := &s.loop.gw.fixed
 	switch {
 	case kind == closeClient && s.get != nil:
-		s.reply(okText(fixed.noop.payload()))
+		s.reply(s.batch(fixed.noop))
 	case kind == closeClient:
 		s.wait(goodbyeTime)
 		return
@@ -67,7 +67,7 @@ func (s *session) closePolling(kind closeKind) {
 		s.wait(closeTimeout)
 		return
 	case s.get != nil:
-		s.reply(okText(fixed.close.payload()))
+		s.reply(s.batch(fixed.close))
 	}
 	s.forget()
 }
@@ -96,7 +96,7 @@ func (s *session) forget() {
 		delete(s.loop.sessions, s.key)
 	}
 	if s.get != nil {
-		s.reply(okText(s.loop.gw.fixed.close.payload()))
+		s.reply(s.batch(s.loop.gw.fixed.close))
 	}
 	if s.bye != nil {
 		s.bye.respond(posted())

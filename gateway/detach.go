@@ -33,7 +33,7 @@ func (k *socket) drop(reason string) {
 		k.joining, k.session = nil, nil
 		return
 	}
-	if k.joining != nil || l.history.window == 0 || l.over || !recoverable(reason) {
+	if k.joining != nil || l.history.window == 0 || k.session.old() || l.over || !recoverable(reason) {
 		k.remove(reason)
 		return
 	}

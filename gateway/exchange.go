@@ -22,9 +22,13 @@ func (x *exchange) post(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer w.posting.Delete(x.id.key)
-	if r.Header.Get("Content-Type") == "application/octet-stream" {
-		x.fail(rw)
-		return
+	kind := requestPost
+	if r.Header.Get("Content-Type") == octetStream {
+		if !w.gw.options.Engine.AllowEIO3 {
+			x.fail(rw)
+			return
+		}
+		kind = requestBytes
 	}
 	limit := int64(w.gw.options.Engine.MaxPayload)
 	if r.ContentLength > limit {
@@ -40,7 +44,7 @@ func (x *exchange) post(rw http.ResponseWriter, r *http.Request) {
 	case int64(len(body)) > limit:
 		tooLarge(rw)
 	default:
-		x.ask(rw, r, requestPost, body)
+		x.ask(rw, r, kind, body)
 	}
 }
 
@@ -63,8 +67,11 @@ func (x *exchange) ask(rw http.ResponseWriter, r *http.Request, kind requestKind
 		answer, ok = x.web.ask(r.Context(), x.web.gw.loops[x.id.loop], req)
 	} else {
 		name := relayGet
-		if kind == requestPost {
+		switch kind {
+		case requestPost:
 			name = relayPost
+		case requestBytes:
+			name = relayBytes
 		}
 		answer, ok = x.web.gw.relay(r.Context(), x.id, x.text, name, body)
 	}

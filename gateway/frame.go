@@ -47,6 +47,12 @@ func newFrame(size int) []byte { return make([]byte, frameHead, frameHead+size) 
 
 // finishFrame puts the frame header before the payload. It keeps buf.
 func finishFrame(buf []byte, op ws.OpCode) *packet {
+	p := new(packet)
+	p.finish(buf, op)
+	return p
+}
+
+func (p *packet) finish(buf []byte, op ws.OpCode) {
 	payload := len(buf) - frameHead
 	head := ws.HeaderSize(ws.Header{Length: int64(payload)})
 	start := frameHead - head
@@ -54,7 +60,7 @@ func finishFrame(buf []byte, op ws.OpCode) *packet {
 	w.buf = buf[start:start:frameHead]
 	// The header is valid by construction, and the writer cannot fail.
 	_ = ws.WriteHeader(&w, ws.Header{Fin: true, OpCode: op, Length: int64(payload)})
-	return &packet{frame: buf[start:], head: uint8(head), binary: op == ws.OpBinary}
+	*p = packet{frame: buf[start:], head: uint8(head), binary: op == ws.OpBinary}
 }
 
 // headWriter appends to a slice.
@@ -92,14 +98,15 @@ func (p *packet) appendPoll(dst []byte) []byte {
 
 // fixedPackets are those that never change: encoded once per gateway.
 type fixedPackets struct {
-	ping, noop, close, probe *packet
-	closeFrame               []byte // a WebSocket close frame without a code
-	pongFrame                []byte // a WebSocket pong without data
+	ping, pong, noop, close, probe *packet
+	closeFrame                     []byte // a WebSocket close frame without a code
+	pongFrame                      []byte // a WebSocket pong without data
 }
 
 func newFixedPackets() fixedPackets {
 	return fixedPackets{
 		ping:       textPacket("2"),
+		pong:       textPacket("3"),
 		noop:       textPacket("6"),
 		close:      textPacket("1"),
 		probe:      textPacket("3" + engineio.Probe),

@@ -45,7 +45,7 @@ func TestFrameReaderAllocates(t *testing.T) {
 func TestPackets(t *testing.T) {
 	for _, length := range []int{0, 1, 124, 125, 126, 127, 65534, 65535, 65536, 100_000} {
 		data := strings.Repeat("é", length/2) + strings.Repeat("x", length%2)
-		for _, p := range []*packet{textPacket(data), binaryPacket([]byte(data)), messagePacket(length, func(dst []byte) []byte { return append(dst, data...) })} {
+		for _, p := range []*packet{textPacket(data), binaryPacket([]byte(data)), &newWire(length, func(dst []byte) []byte { return append(dst, data...) }).text} {
 			r := bytes.NewReader(p.frame)
 			h, err := ws.ReadHeader(r)
 			rest, _ := io.ReadAll(r)
@@ -106,7 +106,11 @@ func bench(t testing.TB) (*rig, *loop) {
 // dummy is a session on a WebSocket that is never written to, in the namespace "/".
 func dummy(l *loop, echo bool) *conn {
 	key, _ := l.newSID()
-	s := l.newSession(key, []byte("{}"), echo)
+	var flags sessionFlags
+	if echo {
+		flags = flagEcho
+	}
+	s := l.newSession(key, []byte("{}"), flags)
 	c := &conn{loop: l, fd: -1, state: connOpen, session: s}
 	s.conn = c
 	k := &socket{id: "AAAAAAAAAAAAAAAA_g1", session: s, nsp: l.enter("/"), worker: "nobody"}

@@ -74,6 +74,7 @@ type front struct {
 	routes   routes
 	web      *web
 	bundles  bundles
+	kinds    atomic.Uint32 // of clients that were here
 	turn     atomic.Uint32 // of nextLoop
 	sealers  sync.Pool
 	ending   chan struct{} // closed to end intake

@@ -4,11 +4,11 @@ import "time"
 
 // past is an emit as an entry of a socket's backlog.
 func (b *broadcast) past(nsp string, now time.Duration) past {
-	wire := b.wire
-	if wire == nil {
-		wire = encodeEvent(nsp, b.emit.Payload, b.id)
+	w := b.wire
+	if w == nil {
+		w = encodeEvent(nsp, b.emit.Payload, b.id)
 	}
-	return past{b: b, wire: wire, at: now, size: broadcastSize(b)}
+	return past{b: b, wire: w, at: now, size: broadcastSize(b)}
 }
 
 // names reports whether an emit is for a socket that is in its rooms.
@@ -63,7 +63,7 @@ func (k *socket) hand(b *broadcast) {
 		return
 	}
 	e := b.past(k.nsp.name, l.now)
-	if b.id != "" {
+	if b.id != "" && (k.session == nil || !k.session.old()) { // a client of Socket.IO 2 does not come back
 		k.owed().keep(e, l.gw.options.Limits.QueueBytes)
 	}
 	if k.here() {

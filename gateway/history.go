@@ -1,6 +1,9 @@
 package gateway
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // history is what a loop keeps of the emits that it handled, so that a client which lost its
 // transport can be given what it missed (Socket.IO, connection state recovery). One entry serves all
@@ -12,14 +15,15 @@ type history struct {
 	window  time.Duration // 0: nothing is kept
 	limit   int           // bytes
 	entries []past
-	first   uint64 // the position of entries[0]; positions count up for ever
-	size    int    // bytes in entries
+	kinds   *atomic.Uint32 // of clients that were here
+	first   uint64         // the position of entries[0]; positions count up for ever
+	size    int            // bytes in entries
 }
 
 // past is an emit of the past, and its encoding.
 type past struct {
 	b    *broadcast
-	wire []*packet
+	wire *wire
 	at   time.Duration
 	size int
 }
@@ -31,15 +35,12 @@ const entryCost = 200
 func (h *history) next() uint64 { return h.first + uint64(len(h.entries)) }
 
 // add appends an emit, if it has an id to be found by, and drops what is too old or too much.
-func (h *history) add(b *broadcast, wire []*packet, now time.Duration) {
+func (h *history) add(b *broadcast, w *wire, now time.Duration) {
 	if h.window == 0 || b.id == "" {
 		return
 	}
-	size := entryCost
-	for _, p := range wire {
-		size += len(p.frame)
-	}
-	h.entries = append(h.entries, past{b: b, wire: wire, at: now, size: size})
+	size := entryCost + w.size(h.kinds.Load())
+	h.entries = append(h.entries, past{b: b, wire: w, at: now, size: size})
 	h.size += size
 	h.trim(now)
 }

@@ -163,6 +163,10 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 	}
 	query := r.URL.Query()
 	transport := query.Get("transport")
+	flags, served := w.gw.dialect(query)
+	if echo {
+		flags |= flagEcho
+	}
 	switch {
 	case transport != "polling" && transport != "websocket":
 		w.refuse(rw, engineio.UnknownTransport)
@@ -172,7 +176,7 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 		w.refuse(rw, engineio.BadHandshakeMethod)
 	case transport == "websocket":
 		w.refuse(rw, engineio.BadRequest)
-	case query.Get("EIO") != strconv.Itoa(engineio.Protocol):
+	case !served:
 		w.refuse(rw, engineio.UnsupportedProtocol)
 	default:
 		h := withHost(r)
@@ -183,7 +187,7 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 			return
 		}
 		handshake := encodeHandshake(h, r.URL, address, secure)
-		answer, ok := w.ask(r.Context(), w.gw.nextLoop(), &request{kind: requestOpen, handshake: handshake, address: address, echo: echo})
+		answer, ok := w.ask(r.Context(), w.gw.nextLoop(), &request{kind: requestOpen, handshake: handshake, address: address, flags: flags})
 		if ok {
 			// A client that is gone before it knows its session id leaves a session that pings end.
 			_ = w.write(rw, answer)

@@ -33,6 +33,7 @@ func (j *joining) next() time.Duration {
 
 // connect handles CONNECT (Socket.IO, section "Connection to a namespace").
 func (s *session) connect(p socketio.Packet) {
+	p.Payload = s.authOf(p)
 	if k := s.socketIn(p.Namespace); k != nil {
 		if k.joining == nil || k.detached != nil {
 			s.forceClose(errSecondConnect)
@@ -219,7 +220,12 @@ func (k *socket) announce() {
 	if l.history.window > 0 {
 		pid = l.seal.pid(k.id)
 	}
-	s.sendText(func(dst []byte) []byte { return socketio.AppendConnect(dst, k.nsp.name, k.id, pid) })
+	s.sendText(func(dst []byte) []byte {
+		if s.old() {
+			return socketio.AppendPacket(dst, socketio.Packet{Type: socketio.Connect, Namespace: k.nsp.name})
+		}
+		return socketio.AppendConnect(dst, k.nsp.name, k.id, pid)
+	})
 	s.schedule()
 }
 
@@ -231,10 +237,15 @@ func (k *socket) subscriptionFailed(err error) {
 
 // refuse sends CONNECT_ERROR. It does not stop the connect timeout.
 func (s *session) refuse(nsp string, e *backplane.ConnectError) {
-	s.sendText(func(dst []byte) []byte { return socketio.AppendConnectError(dst, nsp, e.Message, e.Data) })
+	s.sendText(func(dst []byte) []byte {
+		if s.old() {
+			return socketio.AppendError4(dst, nsp, e.Message, e.Data)
+		}
+		return socketio.AppendConnectError(dst, nsp, e.Message, e.Data)
+	})
 }
 
 // sendText sends a Socket.IO packet, which append encodes.
 func (s *session) sendText(appendPacket func(dst []byte) []byte) {
-	s.send(messagePacket(64, appendPacket))
+	s.sendWire(newWire(64, appendPacket))
 }

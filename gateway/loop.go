@@ -97,7 +97,7 @@ func newLoop(gw *Gateway, index int) (*loop, error) {
 		moves: moves{seen: handoff.NewSeen(0), takings: map[string]*taking{}, arrivals: map[string]*arrival{}, leavings: map[string]*leaving{}},
 		recall: recall{
 			expected: map[string]expectation{},
-			history:  history{window: gw.recovery, limit: gw.options.Limits.HistoryBytes / gw.options.Loops},
+			history:  history{window: gw.recovery, limit: gw.options.Limits.HistoryBytes / gw.options.Loops, kinds: &gw.kinds},
 		},
 		owned: owned{
 			sessions:   map[sessionKey]*session{},

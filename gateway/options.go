@@ -52,6 +52,7 @@ type EngineOptions struct {
 	AdmitTimeout   time.Duration `name:"admit-timeout" default:"10s" help:"How long a CONNECT may wait for a router and a worker before it is refused."`
 	MaxPayload     int           `name:"max-payload" default:"1000000" help:"Largest polling payload or WebSocket message from a client, in bytes."`
 	Recovery       Window        `name:"recovery" default:"2m" help:"How long a client that lost its connection can come back to its socket; 0 turns it off."`
+	AllowEIO3      bool          `name:"allow-eio3" help:"Also serve clients of Engine.IO 3: Socket.IO 2."`
 	Echo           bool          `name:"engine-echo" help:"Also serve /engine.io/: bare Engine.IO that sends every message back, for conformance tests."`
 }
 

@@ -13,6 +13,7 @@ const (
 	requestOpen  requestKind = iota // a handshake
 	requestGet                      // the next packets
 	requestPost                     // packets from the client
+	requestBytes                    // the same in a binary body, which only Engine.IO 3 has
 	requestAbort                    // the client went away from a GET, or in the middle of a POST
 )
 
@@ -22,12 +23,12 @@ type request struct {
 	kind      requestKind
 	id        sid
 	body      []byte
-	handshake []byte   // of a requestOpen
-	address   string   // likewise
-	echo      bool     // of a requestOpen: bare Engine.IO
-	of        *request // of a requestAbort: the GET that it ends; nil with relay
-	relay     string   // where the answer to a relayed request goes
-	taken     bool     // packets were given to a GET; if its client went away first, they are lost
+	handshake []byte       // of a requestOpen
+	address   string       // likewise
+	flags     sessionFlags // likewise
+	of        *request     // of a requestAbort: the GET that it ends; nil with relay
+	relay     string       // where the answer to a relayed request goes
+	taken     bool         // packets were given to a GET; if its client went away first, they are lost
 	respond   func(response)
 }
 
@@ -40,8 +41,9 @@ type response struct {
 }
 
 const (
-	textPlain = "text/plain; charset=UTF-8"
-	textHTML  = "text/html"
+	textPlain   = "text/plain; charset=UTF-8"
+	textHTML    = "text/html"
+	octetStream = "application/octet-stream"
 )
 
 func okText(body []byte) response {
@@ -82,7 +84,7 @@ func (r *request) run(l *loop) {
 		r.respond(failure(engineio.BadRequest))
 	case r.kind == requestGet:
 		s.poll(r)
-	case r.kind == requestPost:
+	case r.kind == requestPost || r.kind == requestBytes:
 		s.post(r)
 	}
 }
@@ -109,7 +111,7 @@ func (r *request) cancel() {
 // first packet.
 func (l *loop) openPolling(r *request) {
 	key, sid := l.newSID()
-	s := l.newSession(key, r.handshake, r.echo)
+	s := l.newSession(key, r.handshake, r.flags)
 	s.entered(r.address)
 	l.gw.metrics.opened.WithLabelValues("polling").Inc()
 	s.get = &request{kind: requestGet, respond: func(answer response) {
@@ -128,11 +130,11 @@ func (s *session) poll(r *request) {
 	}
 	s.get = r
 	if s.state == sessionClosing && len(s.queue) == 0 {
-		body := s.loop.gw.fixed.noop.appendPoll(nil)
+		last := []*packet{s.loop.gw.fixed.noop}
 		if s.bye == nil { // it was the server that closed
-			body = s.loop.gw.fixed.close.appendPoll(body)
+			last = append(last, s.loop.gw.fixed.close)
 		}
-		s.reply(okText(body))
+		s.reply(s.batch(last...))
 		s.forget()
 		return
 	}
@@ -160,13 +162,10 @@ func (s *session) answer() {
 	if s.get == nil || len(s.queue) == 0 {
 		return
 	}
-	body := make([]byte, 0, s.queued+len(s.queue))
-	for _, p := range s.queue {
-		body = p.appendPoll(body)
-	}
+	answer := s.batch(s.queue...)
 	s.queue, s.queued = nil, 0
 	s.get.taken = true
-	s.reply(okText(body))
+	s.reply(answer)
 }
 
 // reply answers the open GET.
@@ -178,7 +177,12 @@ func (s *session) reply(r response) {
 
 // post takes the packets of a POST (Engine.IO, section "HTTP long-polling").
 func (s *session) post(r *request) {
-	for p, err := range engineio.Packets(r.body) {
+	if r.kind == requestBytes && !s.old() {
+		s.close(reasonTransportClose, closeGone)
+		r.respond(plainFailure())
+		return
+	}
+	for p, err := range s.packets(r) {
 		if err != nil {
 			// The reference answers ok, too, and drops the session.
 			s.malformed(err)

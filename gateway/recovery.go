@@ -48,7 +48,7 @@ type comeback struct {
 // resume tries to give a CONNECT its earlier socket back. False means that the client starts anew.
 func (s *session) resume(p socketio.Packet, identity *auth.Identity) bool {
 	l := s.loop
-	if l.history.window == 0 || len(p.Payload) == 0 || !strings.Contains(string(p.Payload), `"pid"`) {
+	if l.history.window == 0 || s.old() || len(p.Payload) == 0 || !strings.Contains(string(p.Payload), `"pid"`) {
 		return false
 	}
 	var back comeback

@@ -22,6 +22,7 @@ const (
 	headerOpen  = "Pb-More"  // of an answer: another part follows
 	relayGet    = "get"      // the next packets
 	relayPost   = "post"     // packets from the client, in the data
+	relayBytes  = "bytes"    // the same in a binary body
 	relayAbort  = "abort"    // the client went away
 	verbPoll    = "poll"     // subject verb of requests
 	verbPolled  = "polled"   // subject verb of answers
@@ -174,6 +175,8 @@ func (in *intake) pollFor(m *backplane.Msg) {
 		req.kind = requestGet
 	case relayPost:
 		req.kind = requestPost
+	case relayBytes:
+		req.kind = requestBytes
 	case relayAbort:
 		req.kind = requestAbort
 	default:

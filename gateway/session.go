@@ -69,13 +69,15 @@ type deadlines struct {
 }
 
 // sessionFlags are a session's small facts.
-type sessionFlags uint8
+type sessionFlags uint16
 
 const (
 	flagPinged    sessionFlags = 1 << iota // a ping is out, beat is the pong's deadline
 	flagEcho                               // bare Engine.IO, messages go back
 	flagAnswering                          // in the loop's list of GETs to answer
 	flagJoined                             // has been in a namespace
+	flagOld                                // Engine.IO 3 and Socket.IO 4
+	flagBase64                             // of these, one that takes no binary
 )
 
 // newSID makes an id for a new session of this loop.
@@ -84,14 +86,16 @@ func (l *loop) newSID() (sessionKey, string) {
 }
 
 // newSession adds a session.
-func (l *loop) newSession(key sessionKey, handshake []byte, echo bool) *session {
+func (l *loop) newSession(key sessionKey, handshake []byte, flags sessionFlags) *session {
 	s := &session{loop: l, key: key, handshake: handshake}
-	if echo {
-		s.flags |= flagEcho
-	} else {
+	s.speak(flags)
+	if flags&flagEcho == 0 {
 		s.deadline = l.now + l.gw.options.Engine.ConnectTimeout
 	}
 	s.beat = l.now + l.gw.options.Engine.PingInterval
+	if s.old() {
+		s.beat = l.now + l.patience()
+	}
 	l.sessions[key] = s
 	s.schedule()
 	return s
@@ -112,7 +116,13 @@ func (s *session) start(sid string) {
 	if s.conn == nil {
 		open.Upgrades = []string{"websocket"}
 	}
+	if s.old() {
+		open.MaxPayload = 0
+	}
 	s.send(textPacket(string(engineio.AppendOpen(nil, open))))
+	if s.flags&(flagOld|flagEcho) == flagOld {
+		s.implied()
+	}
 }
 
 // transport is the name of the transport now.
@@ -164,7 +174,7 @@ func (s *session) webSocketMessage(c *conn, data []byte, binary bool) {
 		s.probeMessage(c, data, binary)
 		return
 	}
-	p, err := engineio.DecodePacket(data, binary)
+	p, err := s.decode(data, binary)
 	if err != nil {
 		s.malformed(err)
 		return
@@ -176,21 +186,23 @@ func (s *session) webSocketMessage(c *conn, data []byte, binary bool) {
 
 // packet handles an Engine.IO packet from the client (Engine.IO, section "Packet types").
 func (s *session) packet(p engineio.Packet) {
-	switch p.Type {
-	case engineio.Message:
+	switch {
+	case p.Type == engineio.Message:
 		s.loop.gw.metrics.received.Inc()
 		if s.flags&flagEcho != 0 {
 			s.echo(p)
 			return
 		}
 		s.message(p)
-	case engineio.Pong:
+	case p.Type == engineio.Ping && s.old():
+		s.pinged()
+	case p.Type == engineio.Ping, p.Type == engineio.Pong && s.old(): // the other side's
+		s.close(reasonTransportError, closeBroken)
+	case p.Type == engineio.Pong:
 		s.flags &^= flagPinged
 		s.confirm(s.beat - s.loop.gw.options.Engine.PingTimeout)
 		s.beat = s.loop.now + s.loop.gw.options.Engine.PingInterval
 		s.schedule()
-	case engineio.Ping: // the server pings
-		s.close(reasonTransportError, closeBroken)
 	default: // open, upgrade and noop mean nothing here
 	}
 }
@@ -222,7 +234,7 @@ func (k *socket) settled() {
 // echo sends a message back, for the conformance tests of bare Engine.IO.
 func (s *session) echo(p engineio.Packet) {
 	if p.Binary {
-		s.send(binaryPacket(p.Data))
+		s.sendBinary(p.Data)
 		return
 	}
 	s.send(textPacket("4" + string(p.Data)))
@@ -311,7 +323,7 @@ func (s *session) expire(now time.Duration) {
 		if now >= up.giveUp {
 			s.abandonUpgrade()
 		} else if up.noopAt != 0 && now >= up.noopAt && s.get != nil {
-			s.reply(okText(s.loop.gw.fixed.noop.payload()))
+			s.reply(s.batch(s.loop.gw.fixed.noop))
 		}
 	}
 	s.retryJoins(now)
@@ -327,7 +339,7 @@ func (s *session) heartbeat() bool {
 		s.beat = s.deadline
 		return true
 	}
-	if s.flags&flagPinged != 0 {
+	if s.flags&flagPinged != 0 || s.old() {
 		s.close(reasonPingTimeout, closeBroken)
 		return false
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -92,11 +91,11 @@ func (up *upgradeRequest) finish(l *loop, verdict *uint64, a *arrival) {
 	case verdict != nil:
 		c.shut()
 	case hs.session == nil:
-		s := l.newSession(hs.key, encodeHandshake(hs.headers, hs.url, hs.address, hs.secure), up.echo)
+		s := l.newSession(hs.key, encodeHandshake(hs.headers, hs.url, hs.address, hs.secure), hs.flags)
 		s.entered(hs.address)
 		s.conn, c.session = c, s
 		l.gw.metrics.opened.WithLabelValues("websocket").Inc()
-		s.start(hs.sid)
+		s.greet(hs.sid)
 	default:
 		hs.session.probe(c)
 	}
@@ -139,7 +138,8 @@ type upgradeHandshake struct {
 	session *session // the one to upgrade, or nil for a new one
 	key     sessionKey
 	sid     string
-	verdict *uint64 // see finish
+	flags   sessionFlags // of a new one
+	verdict *uint64      // see finish
 	peer    peer
 	address string // of a new one, once it has been let in
 	secure  bool
@@ -181,7 +181,8 @@ func (h *upgradeHandshake) check() (ws.HandshakeHeader, error) {
 		}
 		return nil, nil
 	}
-	if query.Get("EIO") != strconv.Itoa(engineio.Protocol) {
+	var ok bool
+	if h.flags, ok = h.loop.gw.dialect(query); !ok {
 		return nil, refuseUpgrade(engineio.UnsupportedProtocol)
 	}
 	address, secure := h.loop.gw.door.source(h.peer.address, h.peer.secure, h.headers)
@@ -189,6 +190,9 @@ func (h *upgradeHandshake) check() (ws.HandshakeHeader, error) {
 		return nil, ws.RejectConnectionError(ws.RejectionStatus(http.StatusServiceUnavailable), ws.RejectionReason("too many connections"))
 	}
 	h.address, h.secure = address, secure
+	if h.echo {
+		h.flags |= flagEcho
+	}
 	h.key, h.sid = h.loop.newSID()
 	headers := http.Header{}
 	h.loop.gw.setCookie(headers, h.sid)
@@ -261,7 +265,7 @@ func (s *session) takeOver(c *conn) {
 	s.upgrade = nil
 	s.conn = c
 	if s.get != nil {
-		s.reply(okText(s.loop.gw.fixed.noop.payload()))
+		s.reply(s.batch(s.loop.gw.fixed.noop))
 	}
 	queue := s.queue
 	s.queue, s.queued = nil, 0

@@ -135,6 +135,18 @@ func AppendConnectError(dst []byte, nsp, message string, data []byte) []byte {
 	return append(dst, '}')
 }
 
+// AppendError4 is [AppendConnectError] for version 4 of the protocol, where the
+// packet is called ERROR and carries the application's data alone, or the message
+// if there is none.
+func AppendError4(dst []byte, nsp, message string, data []byte) []byte {
+	dst = append(dst, '4')
+	dst = appendNamespace(dst, nsp)
+	if len(data) > 0 {
+		return append(dst, data...)
+	}
+	return AppendString(dst, message)
+}
+
 // AppendDisconnect appends a DISCONNECT from the namespace.
 func AppendDisconnect(dst []byte, nsp string) []byte {
 	return appendNamespace(append(dst, '1'), nsp)
