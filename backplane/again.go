@@ -41,7 +41,7 @@ type Again struct {
 
 // Gap is a time without NATS. What others published then has not come, but for what they publish again.
 type Gap struct {
-	// Window is how far back from now something may be missing.
+	// Window is how far back from now something may be missing. A link can have stood still before it was lost.
 	Window time.Duration
 	// Links is Conn.Links as of now.
 	Links uint64
@@ -101,13 +101,14 @@ func (c *Conn) reconnected(nc *nats.Conn) {
 	gap := time.Since(c.gaps.away)
 	c.metrics.gapSeconds.Add(gap.Seconds())
 	again, repaired := c.publishAgain(c.gaps.away.Add(-c.gaps.margin))
+	c.release()
 	c.log.Warn("backplane back: what bare NATS clients published in the gap is lost to this process",
 		zap.Duration("gap", gap), zap.String("server", nc.ConnectedServerName()), zap.Int("again", again))
 	select {
 	case <-c.gaps.back:
 	default:
 	}
-	c.gaps.back <- Gap{Window: gap + c.gaps.margin, Links: c.Links()}
+	c.gaps.back <- Gap{Window: gap + replayStale, Links: c.Links()}
 	if repaired {
 		c.gaps.away = time.Time{}
 	}
@@ -120,6 +121,7 @@ func (c *Conn) publishAgain(since time.Time) (count int, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	link, now := c.link(), time.Now()
+	ok = true
 	if !c.nc.IsConnected() {
 		return 0, false
 	}
@@ -131,12 +133,16 @@ func (c *Conn) publishAgain(since time.Time) (count int, ok bool) {
 		one.sent(now)
 		for _, subject := range one.subjects {
 			one.msg.Subject = subject
-			_ = c.PublishMsg(&one.msg) // counted; a link that is lost again brings us here again
+			if err := c.nc.PublishMsg(&one.msg); err != nil {
+				ok = false // the link is lost again, and brings us here again
+			}
 		}
 	})
-	p.link = link
+	if ok {
+		p.link = link
+	}
 	c.metrics.again.Add(float64(count))
-	return count, true
+	return count, ok
 }
 
 // listenLocked subscribes to what others ask again, once there is something to tell.

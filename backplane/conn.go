@@ -71,6 +71,7 @@ type Conn struct {
 	pending   int // bytes that may wait for NATS
 	role      Role
 	gaps      gaps
+	waiting   waiting
 }
 
 // Open connects, trying again until it succeeds or ctx ends.
@@ -121,7 +122,7 @@ func (c *Conn) settings(o *Options) ([]nats.Option, error) {
 		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPingsOut),
-		nats.ReconnectBufSize(o.PendingBytes),
+		nats.ReconnectBufSize(-1), // see waiting
 		nats.DisconnectErrHandler(c.disconnected),
 		nats.ReconnectHandler(c.reconnected),
 		nats.ErrorHandler(c.failed),
@@ -160,19 +161,27 @@ func (c *Conn) MaxPayload() int64 { return c.nc.MaxPayload() }
 // Publish sends data to a subject. It returns once the message is buffered; data may be
 // reused then.
 func (c *Conn) Publish(subject string, data []byte) error {
-	return c.count(c.nc.Publish(subject, data))
+	return c.PublishRequest(subject, "", data)
 }
 
-// PublishRequest is Publish with a reply subject; an empty one, which the NATS client refuses, means none.
+// PublishRequest is Publish with a reply subject; an empty one means none.
 func (c *Conn) PublishRequest(subject, reply string, data []byte) error {
-	if reply == "" {
-		return c.Publish(subject, data)
+	if !c.waiting.some.Load() { // without a Msg on the heap
+		var err error
+		if reply == "" {
+			err = c.nc.Publish(subject, data)
+		} else {
+			err = c.nc.PublishRequest(subject, reply, data)
+		}
+		if !errors.Is(err, nats.ErrReconnectBufExceeded) {
+			return c.count(err)
+		}
 	}
-	return c.count(c.nc.PublishRequest(subject, reply, data))
+	return c.PublishMsg(&Msg{Subject: subject, Reply: reply, Data: data})
 }
 
 // PublishMsg is Publish for a message with headers.
-func (c *Conn) PublishMsg(m *Msg) error { return c.count(c.nc.PublishMsg(m)) }
+func (c *Conn) PublishMsg(m *Msg) error { return c.count(c.publish(m)) }
 
 // Request sends a message and waits for its first reply. Its errors are ErrNoResponders, at once, when
 // nobody listens, and ctx's.

@@ -1,6 +1,7 @@
 package backplane
 
 import (
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -126,8 +127,11 @@ func (c *Conn) sendLocked(m *Msg, subjects []string, numbered, volatile bool) er
 	}
 	for _, subject := range subjects {
 		m.Subject = subject
-		if err := c.PublishMsg(m); err != nil {
-			return err
+		switch err := c.nc.PublishMsg(m); {
+		case errors.Is(err, nats.ErrReconnectBufExceeded) && !volatile:
+			return nil // the link is just lost: it waits with those to come
+		case err != nil:
+			return c.count(err)
 		}
 	}
 	return nil

@@ -128,18 +128,27 @@ describe("when a part is killed", () => {
     for (const back of backs) assert.deepEqual(back.map(([n]) => n), Array.from({ length: count }, (_, n) => n));
   });
 
-  it("NATS, and started again: connections stay, and traffic resumes", async () => {
+  it("NATS, and started again: connections stay, traffic resumes, and what a worker emitted meanwhile arrives", async () => {
     cluster = await Cluster.start({ gateways: 1, workers: 1 });
     const client = await clients.connect(cluster.urls[0], { transports: ["websocket"] });
     const lost = record(client, "disconnect");
     await ask(client, "join", "room");
+    const burst = record(client, "tick");
+    client.emit("room-burst", "room", "tick", 20_000);
+    await next(client, "tick");
     await cluster.nats.kill();
     await cluster.nats.start();
+    while (burst.length < 20_000) await next(client, "tick", 20_000);
+    assert.deepEqual(burst.map(([n]) => n), Array.from({ length: 20_000 }, (_, n) => n));
+    for (const part of [...cluster.gateways, ...cluster.workers]) {
+      assert.equal(await Cluster.counted([part], "patchbay_backplane_disconnects_total"), 1, "the gap is counted");
+    }
     assert.deepEqual(await eventually(client, "message-with-ack", "still here"), "still here");
     const heard = next(client, "news", 20_000);
     await eventually(client, "in-room", "room", "news", 2);
     assert.deepEqual(await heard, [2]);
     await connected(client);
     assert.deepEqual(lost, []);
+    assert.equal(await Cluster.counted(cluster.gateways, 'patchbay_gateway_backplane_gaps_total{outcome="repaired"}'), 1);
   });
 });
