@@ -23,6 +23,7 @@ func (s *session) close(reason string, kind closeKind) {
 	if s.state != sessionOpen {
 		return
 	}
+	s.loop.record(s.examine(reason))
 	s.state = sessionClosing
 	s.deadline = 0
 	s.loop.gw.metrics.closed.WithLabelValues(reason).Inc()

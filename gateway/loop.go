@@ -70,7 +70,8 @@ type owned struct {
 	tokens     tokens                // what their clients have proved
 	addresses  map[*session]string   // where they come from, if that is limited
 	slow       map[*slowPost]struct{}
-	peers      map[*conn]peer // of those whose first request is being read, if not the other end of the descriptor
+	autopsies  map[string]time.Duration // when a close was logged last, by reason
+	peers      map[*conn]peer           // of those whose first request is being read, if not the other end of the descriptor
 }
 
 // turn is what a turn leaves for its end.

@@ -11,6 +11,7 @@ type metrics struct {
 	clientMetrics
 	messageMetrics
 	socketMetrics
+	autopsyMetrics
 	relays          *prometheus.HistogramVec
 	overRate        *prometheus.CounterVec
 	refusedSessions *prometheus.CounterVec
@@ -52,7 +53,7 @@ func newMetrics(gw *Gateway) (*metrics, error) {
 	if r.to == nil {
 		r.to = prometheus.NewRegistry()
 	}
-	m := &metrics{clientMetrics: newClientMetrics(r), messageMetrics: newMessageMetrics(r), socketMetrics: newSocketMetrics(r)}
+	m := &metrics{clientMetrics: newClientMetrics(r), messageMetrics: newMessageMetrics(r), socketMetrics: newSocketMetrics(r), autopsyMetrics: newAutopsyMetrics(r)}
 	m.relays = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: "patchbay", Subsystem: "gateway", Name: "relay_seconds",
 		Help:    "Polling requests relayed to the node that owns the session, by outcome (a status, aborted or failed), until answered; a GET waits for packets.",
@@ -131,6 +132,12 @@ func (r *registrar) vector(name, help string, labels ...string) *prometheus.Coun
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "patchbay", Subsystem: "gateway", Name: name, Help: help}, labels)
 	r.add(v)
 	return v
+}
+
+func (r *registrar) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "patchbay", Subsystem: "gateway", Name: name, Help: help, Buckets: buckets}, labels)
+	r.add(h)
+	return h
 }
 
 // measured is a gauge that is read when it is asked for.
