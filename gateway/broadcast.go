@@ -15,6 +15,7 @@ type target struct {
 	room   string
 	whole  bool           // the whole namespace, unless the emit names rooms
 	socket bool           // room is a socket id: that socket, and a room of its name
+	local  bool           // this node's sockets alone: no other node has it
 	match  *regexp.Regexp // if set, every namespace whose name matches
 }
 

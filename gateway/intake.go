@@ -94,7 +94,7 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 	case "connected":
 		in.connected(m, arg)
 	case "emit":
-		in.emit(m, target{whole: true}, in.gw.allLoops())
+		in.emit(m, target{whole: true, local: true}, in.gw.allLoops())
 	case "control":
 		in.sweep(m)
 	case verbPoll:

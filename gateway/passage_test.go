@@ -219,6 +219,35 @@ func TestRecoveryElsewhere(t *testing.T) {
 	}
 }
 
+// What is for the sockets of one node alone reaches one that has just come there, although its former node has it not.
+func TestLocalEmitAfterMove(t *testing.T) {
+	nodes := cluster(t, 2)
+	app := nodes[0].app
+	c := &reader{wsClient: nodes[0].ws()}
+	c.Send("40")
+	for !c.read() {
+	}
+	next(t, app.opens)
+	s := &stream{app: app, socket: c.id}
+	s.next() // the client must have something to come back with
+	c.readTo(1)
+	c.net.Close()
+	c.back(nodes[1])
+	for n := 2; n <= 40; n += 2 {
+		for i, subject := range []string{app.conn.Node(nodes[1].gw.ID(), "emit", ""), app.conn.Namespace("/")} {
+			e := &backplane.Emit{
+				Payload: payload(fmt.Sprintf(`["n",%d]`, n+i)),
+				ID:      handoff.Mark{Publisher: "p1", Sequence: uint64(n + i)}.String(),
+			}
+			if i == 0 {
+				e.Namespace = "/"
+			}
+			app.publish(e.Encode(subject, ""))
+		}
+		c.readTo(n + 1)
+	}
+}
+
 // When all machines have retired nothing of them is left, and a socket that ends elsewhere leaves no tombstone.
 func TestNothingLeftOfHandoffs(t *testing.T) {
 	nodes := cluster(t, 2)

@@ -193,6 +193,11 @@ func (t *taking) release() {
 
 // heard gives the machine an emit that reached this loop.
 func (t *taking) heard(b *broadcast) {
+	if b.target.local {
+		// The owner has not had it, and by what it forwards of the same publisher would seem to have.
+		t.deliver(b.mark, b)
+		return
+	}
 	for id, c := range t.claims {
 		if b.mayName(id, c.nsp, c.rooms) {
 			t.do(t.Held(t.loop.now, b.mark, b))
