@@ -1,7 +1,7 @@
 # One command each; make alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint fuzz bench idle docs test-go test-js test-compose
+.PHONY: failure help demo build test lint fuzz bench idle docs test-go test-js test-compose
 .DELETE_ON_ERROR:
 
 JS       := loadtest/js
@@ -59,6 +59,9 @@ docs: ## Write the pages that are made from the code
 
 test-compose: build $(MODULES) ## Run docker-compose.yml with a Docker engine of its own (root; docker.io, iptables, docker-compose)
 	deploy/test-compose
+
+failure: build $(MODULES) ## Measure what each failure looks like (ROWS="router" for some of them)
+	cd $(JS) && node failure.js $(ROWS)
 
 $(MODULES): $(JS)/package.json $(JS)/package-lock.json
 	npm ci --prefix $(JS) --ignore-scripts --no-audit --no-fund

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -37,6 +38,8 @@ type Again struct {
 	Seen []string `json:"seen,omitempty"`
 	// Window is how far back the others are to begin.
 	Window time.Duration `json:"window"`
+	// Of lists who is asked, if it is not everybody.
+	Of []string `json:"of,omitempty"`
 }
 
 // Gap is a time without NATS. What others published then has not come, but for what they publish again.
@@ -167,6 +170,9 @@ func (c *Conn) answerAgain(m *Msg) {
 	p := &c.publisher
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(q.Of) > 0 && !slices.Contains(q.Of, p.name) {
+		return
+	}
 	seen, known := q.from(p.name)
 	since := time.Now().Add(-q.Window)
 	count := 0

@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,8 @@ import (
 const (
 	// repairTimeout is how long those who emit may take to answer. One that has died does not.
 	repairTimeout = time.Second
+	// repairRepeat is after how long those are asked anew who have not answered: they may have lost NATS as well, and found it after the question.
+	repairRepeat = 100 * time.Millisecond
 	// maxRepairMessages and maxRepairBytes bound what is held, and what comes again, each.
 	maxRepairMessages = 1 << 16
 	maxRepairBytes    = 64 << 20
@@ -43,6 +46,8 @@ type repair struct {
 	count    int                   // held and repeated
 	size     int
 	short    bool
+	question backplane.Again
+	tries    int
 	deadline *time.Timer
 }
 
@@ -109,12 +114,32 @@ func (r *repair) ask(gap backplane.Gap) {
 			r.awaited[m.Publisher] = struct{}{}
 		}
 	}
-	data, err := json.Marshal(q)
+	r.question, r.tries = q, 0
+	r.inquire()
+}
+
+// inquire asks everybody, and then those who have not answered.
+func (r *repair) inquire() {
+	gw := r.in.gw
+	if r.tries > 0 {
+		r.question.Of = slices.Collect(maps.Keys(r.awaited))
+	}
+	r.tries++
+	data, err := json.Marshal(r.question)
 	if err != nil {
 		panic("gateway: a question that is not JSON: " + err.Error())
 	}
-	gw.countPublish(gw.conn.PublishRequest(gw.conn.Again(), gw.conn.Node(gw.options.ID, verbAgain, ""), data))
-	r.deadline.Reset(repairTimeout)
+	gw.countPublish(gw.conn.PublishRequest(gw.conn.Again(), gw.own+verbAgain, data))
+	r.deadline.Reset(repairRepeat)
+}
+
+// late is called when the timer is up.
+func (r *repair) late() {
+	if r.asked && r.tries < int(repairTimeout/repairRepeat) {
+		r.inquire()
+		return
+	}
+	r.expire()
 }
 
 // repeat takes what a publisher says again, or its word that this was all.
@@ -187,6 +212,9 @@ func (r *repair) end() {
 			before.Inc()
 			r.in.handle(one.msg)
 		}
+	}
+	for _, list := range again { // a second answer comes behind the first
+		slices.SortStableFunc(list, func(a, b repeated) int { return cmp.Compare(a.after, b.after) })
 	}
 	for _, m := range held {
 		mark, ok := handoff.ParseMark(first(m, backplane.HeaderID))

@@ -47,7 +47,7 @@ func (in *intake) run(stop <-chan struct{}) {
 		case gap := <-in.gw.conn.Back():
 			r.ask(gap)
 		case <-r.deadline.C:
-			r.expire()
+			r.late()
 		case <-turn.C:
 			r.ids.turn()
 		case c := <-in.cuts:

@@ -34,6 +34,9 @@ export class Audit {
     return sender;
   }
 
+  /** All senders. */
+  senders() { return [...this.#senders.values()]; }
+
   /** What has happened: all numbers are 0 but those of what was sent and heard, if nothing went wrong. */
   report() {
     const total = { sent: 0, heard: 0, lostUp: 0, lostDown: 0, repeated: 0, reordered: 0 };
