@@ -319,3 +319,15 @@ func TestMaxConns(t *testing.T) {
 	eventually(t, "room again", func() bool { return r.gw.listener.open.Load() == 2 })
 	c[1].Alive(r.app)
 }
+
+// The slash at the end of the path may be missing.
+func TestPathWithoutSlash(t *testing.T) {
+	r := newRig(t)
+	p := r.browser()
+	for path, want := range map[string]int{"/socket.io/": 200, "/socket.io": 200, "/socket.io.js": 404, "/other/": 404} {
+		a, err := p.try(t.Context(), http.MethodGet, "http://"+r.gw.Addr().String()+path+"?EIO=4&transport=polling", "")
+		if err != nil || a.status != want {
+			t.Errorf("%s: %d, %v; want %d", path, a.status, err, want)
+		}
+	}
+}
