@@ -160,6 +160,9 @@ func (s Subjects) Node(node, verb, arg string) string {
 // NodeAll matches every subject of one gateway.
 func (s Subjects) NodeAll(node string) string { return s.prefix + "gateway." + node + ".>" }
 
+// Shelter is where a gateway that drains asks for somebody to keep a socket; one gateway that is ready hears it, of a queue group.
+func (s Subjects) Shelter() string { return s.prefix + "shelter" }
+
 // Worker is a subject of one worker, about one socket: `<prefix>worker.<id>.<verb>.<socket>`.
 // Verbs: connect (a CONNECT to decide, a request), open (the gateway has let the socket in), event (a client's
 // event), data (a change of the socket's data), disconnect (the socket is gone), left and moved (see Moved).

@@ -85,9 +85,9 @@ func (s *session) pack() *parcel {
 	l.wheel.stop(&s.timer)
 	p := &parcel{Session: box}
 	for _, k := range s.sockets {
-		b := boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth, Owner: l.tokens.of(k)}
+		b := k.box()
 		if s.old() { // does not come back
-		} else if b.Missed, b.Trimmed = k.recent(); !b.Trimmed && k.arrears != nil {
+		} else if b.Missed, b.Trimmed = k.recent(maxPastEvents, maxPastBytes); !b.Trimmed && k.arrears != nil {
 			b.Anchor = k.arrears.anchor
 		}
 		if k.acks != nil {
@@ -98,33 +98,59 @@ func (s *session) pack() *parcel {
 	return p
 }
 
-// recent are the last events that the socket was sent, oldest first, and whether there were more.
-func (k *socket) recent() (all []*sealed, trimmed bool) {
-	h := &k.nsp.loop.history
-	var found []past
-	size := 0
-	for i := len(h.entries) - 1; i >= 0 && h.first+uint64(i) >= k.since; i-- {
-		if len(found) >= maxPastEvents || size >= maxPastBytes {
-			trimmed = true
-			break
-		}
-		if e := h.entries[i]; e.b.reaches(k, h.first+uint64(i)) {
-			found, size = append(found, e), size+e.size
+// box is what every socket takes along.
+func (k *socket) box() boxed {
+	return boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth, Owner: k.nsp.loop.tokens.of(k)}
+}
+
+// recent are the last events that the socket was sent, oldest first, and whether there were more. If it is detached they are all that it has missed, as far
+// as it might have queued them, and as many before.
+func (k *socket) recent(events, bytes int) (all []*sealed, trimmed bool) {
+	h, c := &k.nsp.loop.history, collector{events: events, bytes: bytes}
+	first, missed := k.since, h.next() // of what is in the history; all from there on
+	if k.taking() != nil {
+		first = h.next() // it is in the backlog
+	}
+	if k.detached != nil {
+		missed = k.detached.position
+		c.most = k.nsp.loop.gw.options.Limits.QueueBytes
+	}
+	for i := len(h.entries) - 1; i >= 0 && h.first+uint64(i) >= first && !c.full; i-- {
+		if e, at := h.entries[i], h.first+uint64(i); e.b.reaches(k, at) {
+			c.add(e, at >= missed)
 		}
 	}
 	backlog := k.backlog()
-	for i := len(backlog) - 1; i >= 0; i-- {
-		if len(found) >= maxPastEvents || size >= maxPastBytes {
-			trimmed = true
-			break
-		}
-		found, size = append(found, backlog[i]), size+backlog[i].size
+	for i := len(backlog) - 1; i >= 0 && !c.full; i-- {
+		c.add(backlog[i], k.detached != nil)
 	}
-	all = make([]*sealed, len(found))
-	for i, e := range found {
-		all[len(found)-1-i] = e.b.seal()
+	all = make([]*sealed, len(c.found))
+	for i, e := range c.found {
+		all[len(c.found)-1-i] = e.b.seal()
 	}
-	return all, trimmed || k.since < h.first || k.arrears != nil && k.arrears.trimmed
+	return all, c.full || first < h.first || k.arrears != nil && k.arrears.trimmed
+}
+
+// collector gathers events, newest first, until there are enough.
+type collector struct {
+	found         []past
+	events, bytes int // at most, but for those that were missed
+	most          int // bytes of those
+	full          bool
+}
+
+func (c *collector) add(e past, missed bool) {
+	if missed && c.most < e.size || !missed && (c.events <= 0 || c.bytes <= 0) {
+		c.full = true
+		return
+	}
+	if missed {
+		c.most -= e.size
+	} else {
+		c.events--
+		c.bytes -= e.size
+	}
+	c.found = append(c.found, e)
 }
 
 // unpack makes the session what it was.

@@ -234,7 +234,7 @@ func (b *broadcast) put(k *socket, l *loop) {
 		reply = l.gw.conn.Answer(reply, k.id)
 	}
 	switch {
-	case !k.here():
+	case !k.here() || k.session.state == sessionParting:
 		l.gw.noAck(reply, ackNoSocket)
 		return
 	case b.emit.Volatile && !k.session.writable():
@@ -262,7 +262,7 @@ func (k *socket) deliver(w *wire, volatile bool) {
 // transmit sends the packets of one event. Volatile ones are dropped if they would have to wait.
 func (k *socket) transmit(w *wire, volatile bool) {
 	s := k.session
-	if k.detached != nil || s == nil {
+	if k.detached != nil || s == nil || s.state == sessionParting {
 		return // it is in the history
 	}
 	if volatile && !s.writable() {

@@ -20,8 +20,11 @@ const (
 // transport is closed as the kind says. Closing a closed session does nothing.
 func (s *session) close(reason string, kind closeKind) {
 	s.loop.assertOwner()
-	if s.state != sessionOpen {
+	if !s.lives() {
 		return
+	}
+	if s.state == sessionParting && kind != closeClient {
+		reason = reasonServerShutdown // whatever ends it now, that is why
 	}
 	s.loop.record(s.examine(reason))
 	s.state = sessionClosing
@@ -86,7 +89,7 @@ func (s *session) wait(d time.Duration) {
 
 // forget removes the last of a session: from now on its id is unknown.
 func (s *session) forget() {
-	if s.state == sessionOpen {
+	if s.lives() {
 		s.close(reasonTransportClose, closeGone)
 		return
 	}

@@ -13,10 +13,11 @@ import (
 type connState uint8
 
 const (
-	connSniff  connState = iota // its first request is being read
-	connOpen                    // a WebSocket
-	connLinger                  // the close frame is sent; what still comes is thrown away
-	connDead                    // closed at the end of this turn
+	connSniff   connState = iota // its first request is being read
+	connOpen                     // a WebSocket
+	connParting                  // the close frame is sent; what comes until the peer's is still handled
+	connLinger                   // the close frame is sent; what still comes is thrown away
+	connDead                     // closed at the end of this turn
 )
 
 // lingerTime is how long a closed WebSocket waits for the peer to close too. Closing at once, with
@@ -85,7 +86,7 @@ func (c *conn) consume(data []byte) []byte {
 		switch c.state {
 		case connSniff:
 			n = c.sniff(data)
-		case connOpen:
+		case connOpen, connParting:
 			n = c.readFrame(data)
 		case connLinger, connDead:
 			return nil
@@ -100,7 +101,7 @@ func (c *conn) consume(data []byte) []byte {
 
 // keep stores the beginning of a frame or request until the rest comes.
 func (c *conn) keep(rest []byte) {
-	if len(rest) == 0 || c.state > connOpen {
+	if len(rest) == 0 || c.state > connParting {
 		c.in = nil
 		return
 	}
@@ -159,7 +160,7 @@ func (c *conn) control(op ws.OpCode, payload []byte) {
 		}
 		c.send(finishFrame(append(newFrame(len(payload)), payload...), ws.OpPong).frame)
 	case ws.OpClose:
-		c.send(c.loop.gw.fixed.closeFrame)
+		c.send(c.loop.gw.fixed.closeFrame) // unless it is the answer to ours
 		c.linger()
 		c.lost(reasonTransportClose)
 	}
@@ -289,6 +290,10 @@ func (c *conn) drained() {
 
 // fail closes a WebSocket that broke the protocol, with a code (RFC 6455, section 7.4.1).
 func (c *conn) fail(code ws.StatusCode) {
+	if c.state == connParting {
+		c.gone(reasonTransportError)
+		return
+	}
 	if c.state != connOpen {
 		return
 	}
@@ -300,7 +305,7 @@ func (c *conn) fail(code ws.StatusCode) {
 
 // shut closes a WebSocket after what is queued, without a code, as the reference does.
 func (c *conn) shut() {
-	if c.state != connOpen {
+	if c.state > connParting {
 		return
 	}
 	c.send(c.loop.gw.fixed.closeFrame)
@@ -310,6 +315,7 @@ func (c *conn) shut() {
 // linger ends sending after what is queued, and reading at once.
 func (c *conn) linger() {
 	c.state = connLinger
+	c.loop.setDirty(c) // so that sending ends, if nothing is to be sent
 	c.in, c.parts = nil, nil
 	if c.resting {
 		c.wake()

@@ -154,7 +154,7 @@ func (k *socket) disconnect(end bool) {
 		return
 	}
 	// A dismissal may close the session, and with it all sockets: its packet can be one too many.
-	for i := len(s.sockets) - 1; i >= 0 && s.state == sessionOpen; i-- {
+	for i := len(s.sockets) - 1; i >= 0 && s.lives(); i-- {
 		if other := s.sockets[i]; other.joining == nil {
 			other.dismiss()
 		}
@@ -166,7 +166,7 @@ func (k *socket) disconnect(end bool) {
 func (k *socket) dismiss() {
 	s := k.session
 	s.sendText(func(dst []byte) []byte { return socketio.AppendDisconnect(dst, k.nsp.name) })
-	if s.state == sessionOpen { // else it went with its session
+	if s.lives() { // else it went with its session
 		k.remove(reasonServerLeft)
 	}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,14 +13,42 @@ import (
 // its client can come back. It stays a member of its rooms, without being delivered to: so its
 // loop goes on hearing what it misses, and keeps it in its history.
 type detached struct {
-	until time.Duration
+	until    time.Duration
+	since    time.Duration
+	position uint64 // in its loop's history: what comes from there on it misses
+	size     int    // bytes that it takes
+}
+
+// detachedCost is what a detached socket takes besides its bytes, its rooms not counted.
+const detachedCost = 1000
+
+// detach begins it.
+func (k *socket) detach(left time.Duration) {
+	l := k.nsp.loop
+	k.detached = &detached{until: l.now + left, since: l.now, position: l.history.next()}
+	k.detached.size = detachedCost + len(k.data) + len(k.auth)
+	if k.arrears != nil {
+		k.detached.size += k.arrears.size
+	}
+	l.gone.add(k)
+	l.gw.metrics.detached.Inc()
+}
+
+// undetach ends it.
+func (k *socket) undetach() {
+	l := k.nsp.loop
+	l.gone.count--
+	l.gone.bytes -= k.detached.size
+	k.detached = nil
+	l.gw.metrics.detached.Dec()
 }
 
 // recoverable are the reasons after which a client may come back: those of the transport, not those of
 // somebody's will (Socket.IO, connection state recovery).
 func recoverable(reason string) bool {
 	switch reason {
-	case reasonTransportClose, reasonTransportError, reasonPingTimeout, reasonForcedClose, reasonSlowConsumer, reasonNoWorker:
+	case reasonTransportClose, reasonTransportError, reasonPingTimeout, reasonForcedClose, reasonSlowConsumer, reasonNoWorker,
+		reasonServerShutdown: // of a node that drains; one that stops keeps nothing
 		return true
 	}
 	return false
@@ -38,9 +67,7 @@ func (k *socket) drop(reason string) {
 		return
 	}
 	k.leaveSession(reason)
-	k.detached = &detached{until: l.now + l.history.window}
-	l.gone.add(k)
-	l.gw.metrics.detached.Inc()
+	k.detach(l.history.window)
 	l.gone.schedule(l)
 }
 
@@ -64,13 +91,11 @@ func (k *socket) leaveSession(reason string) {
 // forget ends a detached socket.
 func (k *socket) forget(outcome string) {
 	l := k.nsp.loop
-	k.detached = nil
+	k.undetach()
 	if k.frozen() {
 		o := k.arrears.leaving
 		o.do(o.End(l.now))
 	}
-	l.gone.count--
-	l.gw.metrics.detached.Dec()
 	if outcome != "" {
 		l.gw.metrics.recoveries.WithLabelValues(outcome).Inc()
 	}
@@ -96,6 +121,7 @@ func (k *socket) lapse(outcome string) {
 type departed struct {
 	queue []departure
 	count int
+	bytes int
 	timer timer
 }
 
@@ -107,7 +133,24 @@ type departure struct {
 
 func (d *departed) add(k *socket) {
 	d.count++
-	d.queue = append(d.queue, departure{socket: k, state: k.detached})
+	d.bytes += k.detached.size
+	at := len(d.queue) // but for those that come from other nodes, the newest ends last
+	for at > 0 && d.queue[at-1].state.until > k.detached.until {
+		at--
+	}
+	d.queue = slices.Insert(d.queue, at, departure{socket: k, state: k.detached})
+}
+
+// grow notes that a detached socket takes more than before, or less.
+func (d *departed) grow(k *socket, by int) {
+	k.detached.size += by
+	d.bytes += by
+}
+
+// over reports whether there are more of them than may be, or larger ones.
+func (d *departed) over(l *loop) bool {
+	limits, loops := &l.gw.options.Limits, len(l.gw.loops)
+	return d.count > max(1, limits.Detached/loops) || d.bytes > limits.DetachedBytes/loops
 }
 
 // schedule arms the timer for the oldest; at once if there are too many. They are not forgotten right away: a
@@ -122,7 +165,7 @@ func (d *departed) schedule(l *loop) {
 		return
 	}
 	due := d.queue[0].state.until
-	if d.count > l.gw.detachedLimit {
+	if d.over(l) {
 		due = l.now
 	}
 	l.wheel.set(&d.timer, due, expiry{l})
@@ -156,7 +199,7 @@ func (e expiry) expire(now time.Duration) {
 			oldest.socket.lapse("expired")
 		}
 	}
-	for d.count > e.l.gw.detachedLimit && len(d.queue) > 0 {
+	for d.over(e.l) && len(d.queue) > 0 {
 		d.forgetOldest(e.l)
 	}
 	e.l.history.trim(now)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"time"
 
 	"patchbay/gateway/auth"
 	"patchbay/gateway/handoff"
@@ -178,7 +179,7 @@ func (k *socket) pack(offset string) (*packed, string) {
 	if !ok {
 		return nil, "too late"
 	}
-	p := &packed{socket: k, rooms: k.roomNames(), owner: k.nsp.loop.tokens.of(k)}
+	p := &packed{socket: k, left: k.nsp.loop.history.window, rooms: k.roomNames(), owner: k.nsp.loop.tokens.of(k)}
 	p.backlog = append(p.backlog, k.backlog()[from.backlog:]...)
 	for i := range entries {
 		if entries[i].b.reaches(k, from.position+uint64(i)) {
@@ -193,6 +194,7 @@ type packed struct {
 	socket  *socket // its id, worker, data and auth
 	rooms   []string
 	backlog []past
+	left    time.Duration  // of the time for which it is kept
 	owner   *auth.Identity // nil if no token was asked for
 }
 
@@ -265,9 +267,7 @@ func (p *packed) adopt(l *loop, nsp string, position uint64) (*socket, error) {
 	}
 	l.sockets[k.id] = k
 	l.tokens.hold(k, p.owner)
-	k.detached = &detached{until: l.now + l.history.window}
-	l.gone.add(k)
-	l.gw.metrics.detached.Inc()
+	k.detach(p.left)
 	for _, name := range p.rooms {
 		if _, err := k.join(name); err != nil {
 			k.forget("failed")
@@ -303,18 +303,11 @@ func (f *fetching) adopt(t *taking, p *parcel) []*socket {
 	if len(p.Sockets) != 1 || p.Sockets[0].ID != f.id {
 		return nil
 	}
-	box, at, nsp := &p.Sockets[0], l.history.next(), f.place.nsp.name
-	packed := &packed{socket: &socket{id: f.id, worker: box.Worker, data: box.Data, auth: box.Auth}, rooms: box.Rooms, owner: box.Owner}
-	for _, e := range box.Missed {
-		packed.backlog = append(packed.backlog, e.open().past(nsp, l.now))
-	}
-	l.gw.routes.setPlace(f.id, whereabouts{loop: l})
-	k, err := packed.adopt(l, nsp, at)
-	if err != nil {
-		l.gw.unroute(f.id, l)
+	box := &p.Sockets[0]
+	k := t.keep(box, f.place.nsp.name, l.history.window)
+	if k == nil {
 		return nil
 	}
-	t.own(k, at)
 	k.arrears.anchor = f.offset
 	if f.alive() { // else it may come back once more
 		f.handOver(k)

@@ -25,24 +25,26 @@ const messageHeadroom = 16 << 10
 // ErrStopping is why a gateway that stops is not ready.
 var ErrStopping = errors.New("gateway: stopping")
 
+// ErrDraining is why a gateway that lets its clients go is not ready.
+var ErrDraining = errors.New("gateway: draining")
+
 // ErrNoBackplane is why a gateway without NATS is not ready.
 var ErrNoBackplane = errors.New("gateway: no connection to NATS")
 
 // Gateway is one running node. Its methods may be called from any goroutine.
 type Gateway struct {
-	options       Options
-	limits        socketio.Limits // of clients' packets
-	served        socketio.Limits // of applications'
-	started       time.Time
-	epoch         atomic.Uint64 // Unix milliseconds of the start, or of the last time that it was taken for dead
-	secret        []byte
-	recovery      time.Duration // how long a detached socket is kept; 0 for not at all
-	maxMessage    int           // bytes of a client's packet with its attachments
-	detachedLimit int           // per loop
-	own           string        // prefix of the node's own subjects
-	fixed         fixedPackets
-	log           *zap.Logger
-	metrics       *metrics
+	options    Options
+	limits     socketio.Limits // of clients' packets
+	served     socketio.Limits // of applications'
+	started    time.Time
+	epoch      atomic.Uint64 // Unix milliseconds of the start, or of the last time that it was taken for dead
+	secret     []byte
+	recovery   time.Duration // how long a detached socket is kept; 0 for not at all
+	maxMessage int           // bytes of a client's packet with its attachments
+	own        string        // prefix of the node's own subjects
+	fixed      fixedPackets
+	log        *zap.Logger
+	metrics    *metrics
 
 	backend
 	front
@@ -55,7 +57,9 @@ type backend struct {
 	interest *backplane.Interest
 	feed     *feed
 	intake   *intake
-	birth    backplane.Birth // of the sockets born here
+	birth    backplane.Birth        // of the sockets born here
+	shelter  backplane.Subscription // to what nodes that drain ask
+	peers    chan bool              // whether there are any; capacity 1
 }
 
 // entrance decides who comes in.
@@ -70,18 +74,18 @@ type front struct {
 	listener *listener
 	loops    []*loop
 	entrance
-	relays   relays
-	routes   routes
-	web      *web
-	bundles  bundles
-	kinds    atomic.Uint32 // of clients that were here
-	turn     atomic.Uint32 // of nextLoop
-	sealers  sync.Pool
-	ending   chan struct{} // closed to end intake
-	endFeed  chan struct{} // closed to end the feed, after the loops
-	running  sync.WaitGroup
-	stopping atomic.Bool
-	stop     sync.Once
+	relays  relays
+	routes  routes
+	web     *web
+	bundles bundles
+	kinds   atomic.Uint32 // of clients that were here
+	turn    atomic.Uint32 // of nextLoop
+	sealers sync.Pool
+	ending  chan struct{} // closed to end intake
+	endFeed chan struct{} // closed to end the feed, after the loops
+	running sync.WaitGroup
+	phase   atomic.Int32
+	stop    sync.Once
 }
 
 // Open starts a gateway: it connects to NATS, listens, and serves until Stop. ctx bounds the start
@@ -94,7 +98,6 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 	gw := &Gateway{options: options, started: time.Now(), fixed: newFixedPackets(), log: options.Log}
 	gw.epoch.Store(uint64(gw.started.UnixMilli()))
 	gw.recovery = max(0, time.Duration(options.Engine.Recovery))
-	gw.detachedLimit = max(1, options.Limits.Detached/options.Loops)
 	gw.limits.Attachments = options.Limits.Attachments
 	gw.served.Depth = socketio.MaxDepth // what an application makes of a client's arguments may be deeper than they are
 	gw.secret = []byte(options.Secret)
@@ -148,7 +151,7 @@ func (gw *Gateway) connect(ctx context.Context) error {
 	}
 	inbox := backplane.NewInbox(conn, 0)
 	gw.backend = backend{
-		birth: backplane.NewBirth(), conn: conn, fence: fence, interest: backplane.NewInterest(inbox, 0, fence), feed: newFeed(gw),
+		birth: backplane.NewBirth(), peers: make(chan bool, 1), conn: conn, fence: fence, interest: backplane.NewInterest(inbox, 0, fence), feed: newFeed(gw),
 		intake: &intake{gw: gw, inbox: inbox, seal: newSealer(gw.secret), cuts: make(chan *cut, maxCuts), done: make(chan struct{})},
 	}
 	gw.own = conn.Node(gw.options.ID, "", "")
@@ -157,6 +160,10 @@ func (gw *Gateway) connect(ctx context.Context) error {
 			gw.disconnect()
 			return err
 		}
+	}
+	if gw.shelter, err = inbox.QueueSubscribe(conn.Shelter(), backplane.GatewayQueue); err != nil {
+		gw.disconnect()
+		return err
 	}
 	known := make(chan struct{})
 	fence.Await(func() { close(known) })
@@ -239,8 +246,10 @@ func (gw *Gateway) ID() string { return gw.options.ID }
 // Ready reports whether new clients are welcome; the error says why not.
 func (gw *Gateway) Ready() error {
 	switch {
-	case gw.stopping.Load():
+	case gw.phase.Load() == phaseStopping:
 		return ErrStopping
+	case gw.phase.Load() != phaseOpen:
+		return ErrDraining
 	case !gw.conn.Connected():
 		return ErrNoBackplane
 	}
@@ -255,11 +264,9 @@ func (gw *Gateway) Stop(ctx context.Context) error {
 }
 
 func (gw *Gateway) end(ctx context.Context) {
-	gw.stopping.Store(true)
+	gw.phase.Store(phaseStopping)
 	gw.guard.stop()
-	closed := make(chan struct{})
-	gw.loops[0].post(stopAccepting{closed})
-	<-closed
+	gw.stopAccepting()
 	for _, l := range gw.loops {
 		l.post(stopLoop{reason: reasonServerShutdown})
 	}

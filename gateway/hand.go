@@ -64,7 +64,13 @@ func (k *socket) hand(b *broadcast) {
 	}
 	e := b.past(k.nsp.name, l.now)
 	if b.id != "" && (k.session == nil || !k.session.old()) { // a client of Socket.IO 2 does not come back
-		k.owed().keep(e, l.gw.options.Limits.QueueBytes)
+		owed := k.owed()
+		before := owed.size
+		owed.keep(e, l.gw.options.Limits.QueueBytes)
+		if k.detached != nil {
+			l.gone.grow(k, owed.size-before)
+			l.gone.schedule(l)
+		}
 	}
 	if k.here() {
 		k.owed().at = l.now

@@ -178,6 +178,9 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 		w.refuse(rw, engineio.BadRequest)
 	case !served:
 		w.refuse(rw, engineio.UnsupportedProtocol)
+	case w.gw.closed():
+		rw.Header().Set("Connection", "close") // the next attempt is to go elsewhere
+		http.Error(rw, ErrDraining.Error(), http.StatusServiceUnavailable)
 	default:
 		h := withHost(r)
 		address, secure := w.gw.door.source(remoteIP(r), isSecure(r), h)

@@ -81,6 +81,8 @@ func (in *intake) handle(m *backplane.Msg) {
 		in.tellRevoked(m)
 	case m.Subject == conn.Matching():
 		in.emit(m, target{whole: true}, in.gw.allLoops())
+	case m.Subject == conn.Shelter():
+		in.sheltering(m)
 	case strings.HasPrefix(m.Subject, in.gw.own):
 		in.own(m, verb, arg)
 	default: // hashed names: the headers tell
@@ -103,6 +105,8 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 		in.handoff(m, arg)
 	case verbPolled:
 		in.polled(m, arg)
+	case verbPeer:
+		in.peer(m)
 	case verbPulse:
 		in.pulse(arg)
 	case verbMoved:

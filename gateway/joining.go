@@ -33,6 +33,9 @@ func (j *joining) next() time.Duration {
 
 // connect handles CONNECT (Socket.IO, section "Connection to a namespace").
 func (s *session) connect(p socketio.Packet) {
+	if s.state == sessionParting {
+		return // it is not answered: the client comes back, and asks again
+	}
 	p.Payload = s.authOf(p)
 	if k := s.socketIn(p.Namespace); k != nil {
 		if k.joining == nil || k.detached != nil {

@@ -18,7 +18,7 @@ type leaving struct {
 	token    string               // of the handoff; empty until it is frozen
 	subjects []string             // claimed while it lingers
 	ids      []string             // of the sockets that have gone
-	offset   string               // of a socket: what its client has had
+	want     wanted               // of a socket: as its taker asked
 	cause    string               // for metrics
 	begun    time.Duration        // when it froze
 	pulsed   time.Duration        // when the message was sent that ends its linger; 0 before
@@ -41,11 +41,17 @@ func (l *loop) requested(n *note) {
 	case k == nil || k.nsp.name != n.Unit.Namespace || k.joining != nil || l.history.window == 0:
 		refuse(handoff.Gone)
 		return
+	case k.session != nil && k.session.state == sessionParting: // what its client has sent comes first
+		refuse(handoff.Busy)
+		return
 	case k.taking() != nil && k.taking().Phase() == handoff.Settling:
 		refuse(handoff.Busy)
 		return
+	case n.Unit.Whole && k.detached == nil: // its client is back
+		refuse(handoff.Gone)
+		return
 	default:
-		if _, ok := k.missedSince(n.Unit.Offset); !ok {
+		if _, ok := k.missedSince(n.Unit.Offset); !ok && !n.Unit.Whole {
 			refuse(handoff.Gone)
 			if n.Kind == noteGive && k.detached != nil {
 				k.forget("too late")
@@ -64,7 +70,10 @@ func (l *loop) requested(n *note) {
 		return
 	}
 	if o.token == "" {
-		o.offset = n.Unit.Offset
+		o.want = n.Unit
+		if o.want.Whole {
+			o.cause = "drain"
+		}
 	}
 	o.answer(n, o.Give(l.now, handoff.Give{Token: n.Token}, n.From))
 }
@@ -213,11 +222,14 @@ func (o *leaving) pack() *parcel {
 	if o.loop.sockets[k.id] != k || k.detached == nil {
 		return nil
 	}
-	state, _ := k.pack(o.offset)
+	if o.want.Whole {
+		return &parcel{Sockets: []boxed{k.packWhole()}}
+	}
+	state, _ := k.pack(o.want.Offset)
 	if state == nil {
 		return nil
 	}
-	box := boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth, Owner: o.loop.tokens.of(k)}
+	box := k.box()
 	for _, e := range state.backlog {
 		box.Missed = append(box.Missed, e.b.seal())
 	}
@@ -310,6 +322,9 @@ func (o *leaving) depart(taker string) {
 		}
 		if o.session == nil {
 			k.forget("moved")
+			if o.want.Whole {
+				l.gw.metrics.drained.WithLabelValues("handed over").Inc()
+			}
 			continue
 		}
 		l.gw.feed.add(backplane.Change{Op: backplane.SocketRemoved, Socket: k.id})

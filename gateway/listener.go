@@ -118,7 +118,12 @@ func (ln *listener) closed() { ln.open.Add(-1) }
 type stopAccepting struct{ done chan<- struct{} }
 
 func (t stopAccepting) run(l *loop) {
+	defer close(t.done)
 	ln := l.gw.listener
+	if l.listenFD < 0 { // done already
+		return
+	}
+	ln.accept(l) // the kernel would reset what waits
 	l.wheel.stop(&ln.pause)
 	// It may be out of the poller already, resting.
 	_ = l.poll.remove(ln.fd)
@@ -126,7 +131,6 @@ func (t stopAccepting) run(l *loop) {
 		ln.log.Warn("cannot close the listener", zap.Error(err))
 	}
 	l.listenFD = -1
-	close(t.done)
 }
 
 // close closes the socket and its duplicate.

@@ -54,11 +54,13 @@ type recall struct {
 
 // moves are what a loop takes from other nodes and gives to them.
 type moves struct {
-	seen     *handoff.Seen       // of all that was dispatched here
-	turned   time.Duration       // when seen forgot
-	takings  map[string]*taking  // by token
-	arrivals map[string]*arrival // WebSockets whose sessions are asked about; by token
-	leavings map[string]*leaving // by token
+	seen     *handoff.Seen        // of all that was dispatched here
+	turned   time.Duration        // when seen forgot
+	takings  map[string]*taking   // by token
+	arrivals map[string]*arrival  // WebSockets whose sessions are asked about; by token
+	leavings map[string]*leaving  // by token
+	unload   unloading            // while the node drains
+	offers   map[string]*offering // by token; likewise
 }
 
 // owned finds what a loop owns.
@@ -95,7 +97,7 @@ func newLoop(gw *Gateway, index int) (*loop, error) {
 		seal:  newSealer(gw.secret),
 		done:  make(chan struct{}),
 		clock: clock{wheel: newWheel(), start: gw.started},
-		moves: moves{seen: handoff.NewSeen(0), takings: map[string]*taking{}, arrivals: map[string]*arrival{}, leavings: map[string]*leaving{}},
+		moves: moves{seen: handoff.NewSeen(0), takings: map[string]*taking{}, arrivals: map[string]*arrival{}, leavings: map[string]*leaving{}, offers: map[string]*offering{}},
 		recall: recall{
 			expected: map[string]expectation{},
 			history:  history{window: gw.recovery, limit: gw.options.Limits.HistoryBytes / gw.options.Loops, kinds: &gw.kinds},

@@ -12,6 +12,7 @@ type metrics struct {
 	messageMetrics
 	socketMetrics
 	autopsyMetrics
+	drainMetrics
 	relays          *prometheus.HistogramVec
 	overRate        *prometheus.CounterVec
 	refusedSessions *prometheus.CounterVec
@@ -20,6 +21,12 @@ type metrics struct {
 	handoffs        *prometheus.CounterVec
 	gaps            *prometheus.CounterVec
 	repeated        prometheus.Counter
+}
+
+// drainMetrics count what becomes of clients while the node drains.
+type drainMetrics struct {
+	drained   *prometheus.CounterVec
+	remaining *prometheus.GaugeVec
 }
 
 // clientMetrics count connections, sessions and what clients do wrong.
@@ -67,9 +74,25 @@ func newMetrics(gw *Gateway) (*metrics, error) {
 	m.gaps = r.vector("backplane_gaps_total", "Losses of the link to NATS, by outcome: repaired, or incomplete if some did not say again what they had emitted.", "outcome")
 	m.repeated = r.counter("backplane_gap_emits_total", "Emits missed in a gap of the backplane, and delivered when they were said again.")
 	m.handoffs = r.vector("handoffs_total", "Sessions and sockets taken from another node, by cause and outcome.", "cause", "outcome")
+	m.drainMetrics = newDrainMetrics(r)
 	r.measured("connections", "TCP connections open now.", func() float64 { return float64(gw.listener.open.Load()) })
 	r.measured("subscriptions", "Room and namespace subjects subscribed, lingering ones included.", func() float64 { return float64(gw.interest.Len()) })
 	return m, r.failed
+}
+
+func newDrainMetrics(r *registrar) drainMetrics {
+	return drainMetrics{
+		drained: r.vector("drained_total", "What became of sessions and sockets while this node drained: closed (sessions, to come back elsewhere), "+
+			"handed over (detached sockets, to a peer), no peer, cut off (at the deadline).", "outcome"),
+		remaining: r.gauges("drain_remaining", "What this node, while it drains, still has: sessions, detached sockets, handoffs that are not finished.", "what"),
+	}
+}
+
+// remain shows what a drain has before it.
+func (m *drainMetrics) remain(r remains) {
+	m.remaining.WithLabelValues("sessions").Set(float64(r.sessions))
+	m.remaining.WithLabelValues("detached").Set(float64(r.detached))
+	m.remaining.WithLabelValues("handoffs").Set(float64(r.moving))
 }
 
 func newClientMetrics(r *registrar) clientMetrics {
@@ -138,6 +161,12 @@ func (r *registrar) histogram(name, help string, buckets []float64, labels ...st
 	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "patchbay", Subsystem: "gateway", Name: name, Help: help, Buckets: buckets}, labels)
 	r.add(h)
 	return h
+}
+
+func (r *registrar) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "patchbay", Subsystem: "gateway", Name: name, Help: help}, labels)
+	r.add(v)
+	return v
 }
 
 // measured is a gauge that is read when it is asked for.

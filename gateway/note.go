@@ -38,6 +38,8 @@ const (
 	noteRefused   noteKind = "refused"
 	noteHolder    noteKind = "holder"    // to a socket's birth node: the sender has it now
 	noteEnded     noteKind = "ended"     // likewise: it has ended there
+	noteShelter   noteKind = "shelter"   // to a node that is ready: the sender drains, and has a detached socket
+	noteDeclined  noteKind = "declined"  // the answer, if that node has no room
 	noteProbe     noteKind = "probe"     // a WebSocket for a session has come to the sender
 	noteProbed    noteKind = "probed"    // the answer
 	noteProbing   noteKind = "probing"   // the WebSocket works: the session's GETs are to be ended
@@ -66,6 +68,7 @@ type wanted struct {
 	Socket    string `json:"socket,omitempty"`
 	Namespace string `json:"nsp,omitempty"`
 	Offset    string `json:"offset,omitempty"` // the last event that the client has had
+	Whole     bool   `json:"whole,omitempty"`  // what the client has had is not known: for a node that keeps the socket
 }
 
 // refusal is the rest of a handoff.Refused.
@@ -105,6 +108,7 @@ type boxed struct {
 	Trimmed bool              `json:"trimmed,omitzero"` // something is missing before Missed
 	Acks    map[uint64]string `json:"acks,omitempty"`   // owed: reply subjects
 	NextAck uint64            `json:"nextAck,omitzero"`
+	Left    time.Duration     `json:"left,omitzero"` // of the time for which it is kept, if nobody has come for it
 }
 
 // boxedSession is a session in a parcel, but for its sockets.
@@ -226,7 +230,7 @@ func (gw *Gateway) sendNote(subject string, n *note) {
 		panic("gateway: a note that is not JSON: " + err.Error())
 	}
 	reply := ""
-	if n.Kind == noteLook || n.Kind == noteGive || n.Kind == noteProbe {
+	if n.Kind == noteLook || n.Kind == noteGive || n.Kind == noteProbe || n.Kind == noteShelter {
 		reply = gw.conn.Node(gw.options.ID, verbHandoff, n.Token)
 	}
 	if len(data) <= gw.maxMessage {

@@ -27,6 +27,7 @@ type Options struct {
 	HTTP      HTTPOptions       `embed:""`
 	Limits    Limits            `embed:""`
 	Handoff   handoff.Options   `embed:""`
+	Drain     DrainOptions      `embed:""`
 	Auth      auth.Options      `embed:""`
 	Rate      RateOptions       `embed:""`
 
@@ -119,6 +120,8 @@ type Limits struct {
 	DataBytes int `name:"max-data-bytes" default:"131072" help:"Size of a socket's data as JSON; setting more fails."`
 	// Detached stops clients from leaving sockets behind without end.
 	Detached int `name:"max-detached" default:"10000" help:"Detached sockets that are kept; past them the oldest is forgotten."`
+	// DetachedBytes does the same for what they have been sent, their data and what their clients said as they joined.
+	DetachedBytes int `name:"max-detached-bytes" default:"67108864" help:"Bytes that detached sockets may take; past them the oldest is forgotten."`
 	// HistoryBytes bounds what is kept for clients that come back.
 	HistoryBytes int `name:"recovery-bytes" default:"67108864" help:"Bytes of past events kept for clients that come back; whoever missed more starts anew."`
 	// PendingAcks bounds the acknowledgements that one socket may owe to applications.
@@ -146,10 +149,14 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Limits.RoomName, 512)
 	setDefault(&o.Limits.DataBytes, 128<<10)
 	setDefault(&o.Limits.Detached, 10_000)
+	setDefault(&o.Limits.DetachedBytes, 64<<20)
 	setDefault(&o.Limits.HistoryBytes, 64<<20)
 	setDefault(&o.Engine.MaxPayload, engineio.DefaultMaxPayload)
 	setDefault(&o.HTTP.Path, DefaultPath)
 	setDefault(&o.HTTP.ClientDir, "node_modules/socket.io-client/dist")
+	setDefault(&o.Drain.Rate, DefaultDrainRate)
+	setDefault(&o.Drain.Return, DefaultDrainReturn)
+	setDefault(&o.Drain.Timeout, DefaultDrainTimeout)
 	setDefault(&o.Limits.QueueBytes, 16<<20)
 	setDefault(&o.Limits.Namespaces, 100)
 	setDefault(&o.Limits.HeaderBytes, 16<<10)
@@ -177,13 +184,16 @@ func (o *Options) check() error {
 	case o.Loops < 1 || o.Loops > backplane.MaxShards:
 		return fmt.Errorf("%w: %d loops; 1 to %d can be", ErrOptions, o.Loops, backplane.MaxShards)
 	case o.Engine.PingInterval < 0 || o.Engine.PingTimeout < 0 || o.Engine.ConnectTimeout < 0 ||
-		o.Engine.UpgradeTimeout < 0 || o.Engine.AdmitTimeout < 0 || o.Limits.HeaderTimeout < 0:
+		o.Engine.UpgradeTimeout < 0 || o.Engine.AdmitTimeout < 0 || o.Limits.HeaderTimeout < 0 ||
+		o.Drain.Delay < 0 || o.Drain.Return < 0:
 		return fmt.Errorf("%w: a duration is negative", ErrOptions)
 	case min(o.Engine.MaxPayload, o.Limits.QueueBytes, o.Limits.Conns, o.Limits.Namespaces, o.Limits.HeaderBytes,
-		o.Limits.Rooms, o.Limits.RoomName, o.Limits.DataBytes, o.Limits.Detached, o.Limits.HistoryBytes, o.Limits.PendingAcks) < 0:
+		o.Limits.Rooms, o.Limits.RoomName, o.Limits.DataBytes, o.Limits.Detached, o.Limits.DetachedBytes, o.Limits.HistoryBytes, o.Limits.PendingAcks) < 0:
 		return fmt.Errorf("%w: a limit is negative", ErrOptions)
 	case o.Auth.Refresh < 0 || o.Auth.Leeway < 0 || o.Auth.Lifetime < 0 || o.Auth.Warning < 0:
 		return fmt.Errorf("%w: a duration is negative", ErrOptions)
+	case o.Drain.Rate < 0:
+		return fmt.Errorf("%w: a rate is negative", ErrOptions)
 	case len(o.HTTP.Path) < 2 || o.HTTP.Path[0] != '/':
 		return fmt.Errorf("%w: path %q does not begin with a slash", ErrOptions, o.HTTP.Path)
 	}

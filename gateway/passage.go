@@ -157,12 +157,19 @@ func (t *noted) run(l *loop) {
 	case noteProbe, noteProbing, noteProbeEnd:
 		l.probed(n, t.sid)
 		return
+	case noteShelter:
+		l.shelter(n)
+		return
 	case noteConfirm, noteDecline, noteDone:
 		if o := l.leavings[n.Token]; o != nil {
 			o.told(n)
 		} else if n.Kind == noteConfirm {
 			l.gw.refuseHandoff(n, handoff.StepConfirm, handoff.Gone, "")
 		}
+		return
+	}
+	if o := l.offers[n.Token]; o != nil {
+		l.declined(o, n.Token, t.none)
 		return
 	}
 	if a := l.arrivals[n.Token]; a != nil {

@@ -95,7 +95,8 @@ type reader struct {
 	*wsClient
 	id, pid, offset string
 	had             int
-	events          int // since the last CONNECT packet
+	events          int  // since the last CONNECT packet
+	closed          bool // by the node
 }
 
 // read takes one frame, and reports whether it is a CONNECT packet.
@@ -127,6 +128,8 @@ func (c *reader) read() (connected bool) {
 		}
 		c.id, c.pid, c.events = open.SID, open.PID, 0
 		return true
+	case f.Header.OpCode == ws.OpClose:
+		c.closed = true
 	case strings.HasPrefix(text, "0{"):
 	default:
 		c.Fatalf("unexpected %s", text)

@@ -15,6 +15,7 @@ const (
 	requestPost                     // packets from the client
 	requestBytes                    // the same in a binary body, which only Engine.IO 3 has
 	requestAbort                    // the client went away from a GET, or in the middle of a POST
+	requestEnd                      // a GET is to be answered now, by a noop: the node that relays it drains
 )
 
 // request is a polling request on its way to the loop of its session. The loop calls
@@ -78,10 +79,17 @@ func (r *request) run(l *loop) {
 			}
 			s.close(reasonTransportClose, closeGone)
 		}
+	case r.kind == requestEnd:
+		if s != nil && s.get != nil && s.get.relay == r.relay && s.flags&flagAnswering == 0 {
+			s.reply(s.batch(l.gw.fixed.noop))
+		}
 	case s == nil || s.state == sessionClosed:
 		r.respond(failure(engineio.UnknownSID))
 	case s.conn != nil || s.state == sessionMoving:
 		r.respond(failure(engineio.BadRequest))
+	case r.kind == requestGet && s.state == sessionParting && s.get == nil:
+		s.get = r
+		s.partPoll()
 	case r.kind == requestGet:
 		s.poll(r)
 	case r.kind == requestPost || r.kind == requestBytes:
@@ -102,7 +110,7 @@ func (r *request) ends(get *request) bool {
 
 // cancel implements canceller.
 func (r *request) cancel() {
-	if r.kind != requestAbort {
+	if r.kind < requestAbort {
 		r.respond(failure(engineio.UnknownSID))
 	}
 }
@@ -196,7 +204,7 @@ func (s *session) post(r *request) {
 			}
 			break
 		}
-		if s.packet(p); s.state != sessionOpen {
+		if s.packet(p); !s.lives() {
 			break
 		}
 	}

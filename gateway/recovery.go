@@ -154,10 +154,8 @@ func (k *socket) welcomeBack() {
 		k.giveBack("too late")
 		return
 	}
-	k.detached = nil
+	k.undetach()
 	owed.at = l.now
-	l.gone.count--
-	l.gw.metrics.detached.Dec()
 	l.gone.schedule(l)
 	replayed := 0
 	for _, e := range owed.backlog[owed.from.backlog:] {

@@ -24,6 +24,7 @@ const (
 	relayPost   = "post"     // packets from the client, in the data
 	relayBytes  = "bytes"    // the same in a binary body
 	relayAbort  = "abort"    // the client went away
+	relayEnd    = "end"      // the asker drains: its GET is to be answered now
 	verbPoll    = "poll"     // subject verb of requests
 	verbPolled  = "polled"   // subject verb of answers
 )
@@ -39,12 +40,14 @@ type relays struct {
 // relayed is one request under way to its owner.
 type relayed struct {
 	node   string
+	text   string        // of a GET: the session id
+	ended  bool          // it was asked to be answered now
 	answer chan response // capacity 1
 	parts  []byte        // touched by intake alone
 }
 
 // open notes a request to a node, and returns its token.
-func (rs *relays) open(node string) (string, *relayed) {
+func (rs *relays) open(node, text string) (string, *relayed) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if rs.waiting == nil {
@@ -52,7 +55,7 @@ func (rs *relays) open(node string) (string, *relayed) {
 	}
 	rs.next++
 	token := strconv.FormatUint(rs.next, 36)
-	r := &relayed{node: node, answer: make(chan response, 1)}
+	r := &relayed{node: node, text: text, answer: make(chan response, 1)}
 	rs.waiting[token] = r
 	return token, r
 }
@@ -103,7 +106,11 @@ func (r *relayed) poll() (response, bool) {
 // relay has another node answer a request. ok is false when the client went away first.
 func (gw *Gateway) relay(ctx context.Context, id sid, text, kind string, body []byte) (answer response, ok bool) {
 	begun := time.Now()
-	token, r := gw.relays.open(id.node)
+	get := text
+	if kind != relayGet {
+		get = ""
+	}
+	token, r := gw.relays.open(id.node, get)
 	defer gw.relays.close(token)
 	reply := gw.conn.Node(gw.options.ID, verbPolled, token)
 	err := gw.conn.PublishMsg(&backplane.Msg{
@@ -137,6 +144,32 @@ func (gw *Gateway) sendAbort(id sid, text, reply string) {
 		Subject: gw.conn.Node(id.node, verbPoll, ""), Reply: reply,
 		Header: map[string][]string{headerRelay: {relayAbort + " " + text}},
 	}))
+}
+
+// endRelays has the owners answer the GETs that this node has relayed, with nothing if there is nothing, and returns how many requests
+// are not answered yet.
+func (gw *Gateway) endRelays() int {
+	ends, waiting := gw.relays.end()
+	for token, r := range ends {
+		gw.countPublish(gw.conn.PublishMsg(&backplane.Msg{
+			Subject: gw.conn.Node(r.node, verbPoll, ""), Reply: gw.conn.Node(gw.options.ID, verbPolled, token),
+			Header: map[string][]string{headerRelay: {relayEnd + " " + r.text}},
+		}))
+	}
+	return waiting
+}
+
+// end returns the GETs that wait, each once, and how many requests wait in all.
+func (rs *relays) end() (gets map[string]*relayed, waiting int) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	gets = map[string]*relayed{}
+	for token, r := range rs.waiting {
+		if r.text != "" && !r.ended {
+			gets[token], r.ended = r, true
+		}
+	}
+	return gets, len(rs.waiting)
 }
 
 func (gw *Gateway) countRelay(outcome string, begun time.Time) {
@@ -179,6 +212,8 @@ func (in *intake) pollFor(m *backplane.Msg) {
 		req.kind = requestBytes
 	case relayAbort:
 		req.kind = requestAbort
+	case relayEnd:
+		req.kind = requestEnd
 	default:
 		in.bad(m, "relayed request of unknown kind")
 		return

@@ -32,6 +32,7 @@ type sessionState uint8
 
 const (
 	sessionOpen    sessionState = iota
+	sessionParting              // the client is told of its end; what it has sent before it knows is still taken
 	sessionClosing              // closed by the server; polling still fetches what is queued
 	sessionMoving               // frozen, or gone, for another node
 	sessionClosed
@@ -308,8 +309,12 @@ func (s *session) due() time.Duration {
 // expire implements expirer: one of the deadlines has come.
 func (s *session) expire(now time.Duration) {
 	if s.deadline != 0 && now >= s.deadline {
-		if s.state == sessionClosing {
+		switch s.state {
+		case sessionClosing:
 			s.forget()
+			return
+		case sessionParting:
+			s.parted()
 			return
 		}
 		s.loop.gw.metrics.connectTimeouts.Inc()
@@ -335,7 +340,7 @@ func (s *session) expire(now time.Duration) {
 // heartbeat sends the ping that is due, or ends the session whose pong is overdue. It reports whether the session
 // lives (Engine.IO, section "Heartbeat").
 func (s *session) heartbeat() bool {
-	if s.state == sessionClosing {
+	if s.state != sessionOpen {
 		s.beat = s.deadline
 		return true
 	}

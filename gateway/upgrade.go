@@ -60,7 +60,7 @@ func (up *upgradeRequest) cancel() { unix.Close(up.fd) }
 
 // run answers the handshake, or asks another node first.
 func (up *upgradeRequest) run(l *loop) {
-	if up.foreign != nil && up.url.Query().Get("transport") == "websocket" && len(l.arrivals) < maxTakings {
+	if up.foreign != nil && !l.gw.closed() && up.url.Query().Get("transport") == "websocket" && len(l.arrivals) < maxTakings {
 		l.arrive(up, *up.foreign, up.text)
 		return
 	}
@@ -184,6 +184,9 @@ func (h *upgradeHandshake) check() (ws.HandshakeHeader, error) {
 	var ok bool
 	if h.flags, ok = h.loop.gw.dialect(query); !ok {
 		return nil, refuseUpgrade(engineio.UnsupportedProtocol)
+	}
+	if h.loop.gw.closed() {
+		return nil, ws.RejectConnectionError(ws.RejectionStatus(http.StatusServiceUnavailable), ws.RejectionReason(ErrDraining.Error()))
 	}
 	address, secure := h.loop.gw.door.source(h.peer.address, h.peer.secure, h.headers)
 	if !h.loop.gw.enter(address) {

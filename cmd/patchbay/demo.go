@@ -98,6 +98,15 @@ func (s stack) Ready() error {
 	return nil
 }
 
+// Drain implements ops.Drainer.
+func (s stack) Drain(ctx context.Context) {
+	for _, p := range s {
+		if d, ok := p.(ops.Drainer); ok {
+			d.Drain(ctx)
+		}
+	}
+}
+
 // Stop implements ops.Part: last opened, first stopped.
 func (s stack) Stop(ctx context.Context) error {
 	var failed error

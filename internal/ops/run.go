@@ -34,8 +34,15 @@ type Part interface {
 	Stop(ctx context.Context) error
 }
 
-// Run opens a part, serves the internal listener beside it, and stops both when ctx ends. The listener is there
-// first, so that a start which waits for others can be watched.
+// Drainer is a Part that can let its clients go before it stops.
+type Drainer interface {
+	// Drain returns when they are gone, when it has waited long enough, or when ctx ends. Stop follows.
+	Drain(ctx context.Context)
+}
+
+// Run opens a part, serves the internal listener beside it, and stops both when ctx ends: it is not ready any more, drains if it
+// can, and stops. SIGINT or SIGTERM ends the draining. The listener is there first, so that a start which waits for
+// others can be watched.
 func Run(ctx context.Context, o Options, log *zap.Logger, open func(context.Context, Process) (Part, error)) (err error) {
 	process := Process{Log: log, Metrics: NewRegistry()}
 	ready := func(func() error) {}
@@ -59,11 +66,21 @@ func Run(ctx context.Context, o Options, log *zap.Logger, open func(context.Cont
 	onHangup(ctx, part, log)
 	log.Info("stopping")
 	ready(func() error { return errStopping })
+	if drainer, ok := part.(Drainer); ok {
+		drain(ctx, drainer)
+	}
 	if err := stop(ctx, o.StopTimeout, part.Stop); err != nil {
 		return fmt.Errorf("stop: %w", err)
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// drain lets a part's clients go, until another signal comes.
+func drain(ctx context.Context, part Drainer) {
+	ctx, release := Interruptible(context.WithoutCancel(ctx))
+	defer release()
+	part.Drain(ctx)
 }
 
 // stop runs a Stop method, under a deadline but not under the cancellation that led to it.

@@ -3,6 +3,8 @@ package ops_test
 import (
 	"context"
 	"errors"
+	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,4 +71,41 @@ func TestRunOpenErrors(t *testing.T) {
 	if err := ops.Run(ctx, ops.Options{}, zap.NewNop(), fail); err != nil {
 		t.Errorf("a start that was called off: got %v, want nil", err)
 	}
+}
+
+// drainer is a Part that drains until it is told to hurry.
+type drainer struct {
+	part
+	drains chan struct{}
+}
+
+func (d *drainer) Drain(ctx context.Context) {
+	close(d.drains)
+	<-ctx.Done()
+}
+
+// A part drains before it stops; a signal meanwhile ends that, and not the process.
+func TestRunDrains(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	d := &drainer{part: part{stopped: make(chan struct{})}, drains: make(chan struct{})}
+	ended := make(chan error)
+	go func() {
+		ended <- ops.Run(ctx, ops.Options{}, zap.NewNop(), func(context.Context, ops.Process) (ops.Part, error) {
+			return d, nil
+		})
+	}()
+	cancel()
+	<-d.drains
+	select {
+	case <-d.stopped:
+		t.Error("stopped while it drained")
+	default:
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	<-d.stopped
 }
