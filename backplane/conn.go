@@ -173,7 +173,7 @@ func (c *Conn) PublishRequest(subject, reply string, data []byte) error {
 		} else {
 			err = c.nc.PublishRequest(subject, reply, data)
 		}
-		if !errors.Is(err, nats.ErrReconnectBufExceeded) {
+		if !linkLost(err) {
 			return c.count(err)
 		}
 	}

@@ -1,7 +1,6 @@
 package backplane
 
 import (
-	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -128,7 +127,7 @@ func (c *Conn) sendLocked(m *Msg, subjects []string, numbered, volatile bool) er
 	for _, subject := range subjects {
 		m.Subject = subject
 		switch err := c.nc.PublishMsg(m); {
-		case errors.Is(err, nats.ErrReconnectBufExceeded) && !volatile:
+		case linkLost(err) && !volatile:
 			return nil // the link is just lost: it waits with those to come
 		case err != nil:
 			return c.count(err)

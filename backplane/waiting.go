@@ -2,6 +2,8 @@ package backplane
 
 import (
 	"errors"
+	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -17,10 +19,16 @@ type waiting struct {
 	bytes int
 }
 
+// linkLost reports whether a publish failed for want of a link: there is none, or it broke under this very message, which then counts as not sent.
+func linkLost(err error) bool {
+	var broken net.Error
+	return errors.Is(err, nats.ErrReconnectBufExceeded) || errors.As(err, &broken) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, io.EOF)
+}
+
 // publish publishes a message, or lets it wait for NATS. What it gets may be used again when it returns.
 func (c *Conn) publish(m *Msg) error {
 	if !c.waiting.some.Load() {
-		if err := c.nc.PublishMsg(m); !errors.Is(err, nats.ErrReconnectBufExceeded) {
+		if err := c.nc.PublishMsg(m); !linkLost(err) {
 			return err
 		}
 	}
@@ -28,7 +36,7 @@ func (c *Conn) publish(m *Msg) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.some.Load() { // it is back, or this is the first
-		if err := c.nc.PublishMsg(m); !errors.Is(err, nats.ErrReconnectBufExceeded) {
+		if err := c.nc.PublishMsg(m); !linkLost(err) {
 			return err
 		}
 	}
@@ -56,7 +64,7 @@ func (c *Conn) release() {
 	defer w.mu.Unlock()
 	for len(w.queue) > 0 {
 		m := w.queue[0]
-		if err := c.nc.PublishMsg(m); errors.Is(err, nats.ErrReconnectBufExceeded) {
+		if err := c.nc.PublishMsg(m); linkLost(err) {
 			return
 		}
 		w.queue[0] = nil
