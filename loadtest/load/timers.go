@@ -26,12 +26,13 @@ func (t *timers) Pop() any {
 
 func (t *timers) add(at int64, do func()) { heap.Push(t, timer{at, do}) }
 
-// due returns the earliest timer if its time has come.
-func (t *timers) due(now int64) (func(), bool) {
-	if len(*t) == 0 || (*t)[0].at > now {
-		return nil, false
+// due takes all whose time has come, in order.
+func (t *timers) due(now int64) []func() {
+	var list []func()
+	for len(*t) > 0 && (*t)[0].at <= now {
+		list = append(list, heap.Pop(t).(timer).do)
 	}
-	return heap.Pop(t).(timer).do, true
+	return list
 }
 
 // next is the time of the earliest timer, 0 without one.
