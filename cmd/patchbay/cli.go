@@ -60,6 +60,7 @@ func (c *cli) parse(args []string) (command, error) {
 // BeforeResolve adds, in rising order of precedence, what may set a flag that is not on the
 // command line. kong calls it.
 func (c *cli) BeforeResolve(parsed *kong.Context) error {
+	parsed.AddResolver(kong.ResolverFunc(resolveLoad))
 	for _, flag := range parsed.Model.Flags {
 		if flag.Name != "config" {
 			continue

@@ -16,33 +16,57 @@ import (
 	"patchbay/loadtest/scenario"
 )
 
-// loadCommand is the load tester: a subcommand for each scenario, with defaults of its own.
+// loadCommand is the load tester.
 type loadCommand struct {
-	Idle      loadScenario `kong:"cmd,help='Clients that connect and then do nothing: memory of a connection.',set='clients=1000',set='warmup=0s'"`
-	Connect   loadScenario `kong:"cmd,help='Clients that connect at a rate: the cost of a connection.',set='clients=1000',set='connectrate=500',set='duration=1s',set='warmup=0s'"`
-	Fanout    loadScenario `kong:"cmd,help='One room; every message goes to all members.',set='clients=2000',set='publishers=1',set='inflight=4'"`
-	Rooms     loadScenario `kong:"cmd,help='Many small rooms.',set='clients=2000',set='roomsize=10',set='publishers=1',set='rate=2000'"`
-	Echo      loadScenario `kong:"cmd,help='Events that the server acknowledges.',set='clients=200',set='inflight=200'"`
-	Avalanche loadScenario `kong:"cmd,help='All clients are cut at once, and all come back at once.',set='clients=1000',set='duration=60s',set='away=0s'"`
-	Jitter    loadScenario `kong:"cmd,help='Some members of a room are cut again and again, and come back with recovery.',set='clients=1000',set='publishers=1',set='rate=20',set='share=0.2',set='recover=true',set='duration=20s'"`
-	Drain     loadScenario `kong:"cmd,help='One room, while nodes are restarted one after the other (--restart).',set='clients=1000',set='publishers=1',set='rate=20',set='recover=true',set='duration=20s'"`
-	Slow      loadScenario `kong:"cmd,help='Some members of a room never read.',set='clients=1000',set='publishers=1',set='rate=50',set='share=0.01',set='duration=20s'"`
-
+	Run     loadScenario   `cmd:"" default:"withargs" help:"Run a scenario; the word run may be left out. See docs/load.md."`
 	Compare compareCommand `cmd:"" help:"Compare reports that --json has written."`
 	Squad   squadCommand   `cmd:"" hidden:"" help:"Serve the clients of one process of a larger run."`
 }
 
-// loadVariables are the defaults of scenarios that say nothing else.
+// loadVariables are what the flags' tags refer to.
 func loadVariables() kong.Vars {
 	return kong.Vars{
-		"clients": "1000", "roomsize": "0", "publishers": "0", "rate": "0", "inflight": "0", "duration": "10s", "warmup": "2s",
-		"measures":    strings.Join(report.Measures(), ", "),
-		"connectrate": "0", "share": "0", "away": "2s", "recover": "false",
+		"measures":  strings.Join(report.Measures(), ", "),
+		"scenarios": strings.Join(scenario.Scenarios(), ","),
 	}
+}
+
+// resolveLoad gives the load tester's flags the defaults of its scenario, where they differ from the general ones.
+func resolveLoad(parsed *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, path := range parsed.Path {
+		if path.Positional == nil || path.Positional.Name != "scenario" {
+			continue
+		}
+		if setInEnvironment(flag) {
+			return nil, nil
+		}
+		name := parsed.Value(path).String()
+		if value, ok := loadDefaults(name)[flag.Name]; ok {
+			return value, nil
+		}
+	}
+	return nil, nil
+}
+
+// loadDefaults are a scenario's own.
+func loadDefaults(name string) map[string]string {
+	return map[string]map[string]string{
+		"idle":      {"warm-up": "0s"},
+		"connect":   {"connect-rate": "500", "duration": "1s", "warm-up": "0s"},
+		"fanout":    {"clients": "2000", "publishers": "1", "in-flight": "4"},
+		"rooms":     {"clients": "2000", "publishers": "1", "room-size": "10", "rate": "2000"},
+		"echo":      {"clients": "200", "in-flight": "200"},
+		"avalanche": {"away": "0s", "duration": "60s"},
+		"jitter":    {"publishers": "1", "rate": "20", "share": "0.2", "recover": "true", "duration": "20s"},
+		"drain":     {"publishers": "1", "rate": "20", "recover": "true", "duration": "20s"},
+		"slow":      {"publishers": "1", "rate": "50", "share": "0.01", "duration": "20s"},
+	}[name]
 }
 
 // loadScenario runs one scenario.
 type loadScenario struct {
+	Scenario string `arg:"" enum:"${scenarios}" help:"One of ${enum}."`
+
 	Options scenario.Options `embed:""`
 
 	PID        []string `name:"pid" placeholder:"NAME=PID" help:"A process of this machine whose CPU time and memory are the server's; several by comma. Those of one name count together."`
@@ -55,12 +79,12 @@ type loadScenario struct {
 }
 
 // Run runs the scenario, reports, and fails if an objective is missed. kong calls it.
-func (c *loadScenario) Run(ctx context.Context, k *kong.Context) error {
+func (c *loadScenario) Run(ctx context.Context) error {
 	objectives, err := report.ParseObjectives(c.SLO)
 	if err != nil {
 		return err
 	}
-	plan, err := scenario.NewPlan(k.Selected().Name, c.Options)
+	plan, err := scenario.NewPlan(c.Scenario, c.Options)
 	if err != nil {
 		return err
 	}

@@ -19,16 +19,19 @@ import (
 func TestLoadCommands(t *testing.T) {
 	cleanEnvironment(t)
 	c := mustParse(t, "load", "fanout", "--url", "http://127.0.0.1:1,http://127.0.0.1:2", "--pid", "gateway=1,nats=2")
-	if got := c.Load.Fanout; len(got.Options.Server.URLs) != 2 || len(got.PID) != 2 {
+	if got := c.Load.Run; len(got.Options.Server.URLs) != 2 || len(got.PID) != 2 {
 		t.Errorf("lists: got %q and %q", got.Options.Server.URLs, got.PID)
+	}
+	if got := mustParse(t, "load", "run", "echo", "--in-flight", "7", "-n", "8").Load.Run; got.Options.Traffic.InFlight != 7 || got.Options.Clients != 8 {
+		t.Errorf("flags do not beat the scenario's defaults: %+v", got.Options)
+	}
+	t.Setenv("PATCHBAY_CLIENTS", "9")
+	if got := mustParse(t, "load", "echo").Load.Run; got.Options.Clients != 9 || got.Options.Traffic.InFlight != 200 {
+		t.Errorf("the environment does not beat the scenario's defaults: %+v", got.Options)
 	}
 	for _, name := range scenario.Scenarios() {
 		c := mustParse(t, "load", name)
-		commands := map[string]loadScenario{
-			"idle": c.Load.Idle, "connect": c.Load.Connect, "fanout": c.Load.Fanout, "rooms": c.Load.Rooms, "echo": c.Load.Echo,
-			"avalanche": c.Load.Avalanche, "jitter": c.Load.Jitter, "drain": c.Load.Drain, "slow": c.Load.Slow,
-		}
-		o := commands[name].Options
+		o := c.Load.Run.Options
 		plan, err := scenario.NewPlan(name, o)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

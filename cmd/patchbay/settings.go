@@ -117,10 +117,8 @@ func (s *settings) check(keys section, known map[string]bool, prefix string) err
 // Resolve returns the file's word on a flag, nil if it has none or the environment goes before
 // it.
 func (s *settings) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
-	for _, name := range flag.Envs {
-		if _, set := os.LookupEnv(name); set {
-			return nil, nil
-		}
+	if setInEnvironment(flag) {
+		return nil, nil
 	}
 	value, ok := s.sections[parent.Node().Name][flag.Name]
 	if !ok {
@@ -133,6 +131,16 @@ func (s *settings) Resolve(_ *kong.Context, parent *kong.Path, flag *kong.Flag) 
 		return nil, fmt.Errorf("settings file %s, line %d: %w", s.path, value.Line, errNoScalar)
 	}
 	return value.Value, nil
+}
+
+// setInEnvironment tells whether one of the flag's variables is set.
+func setInEnvironment(flag *kong.Flag) bool {
+	for _, name := range flag.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return true
+		}
+	}
+	return false
 }
 
 // resolvePort follows the custom of hosting platforms: PORT is the port of the public

@@ -168,6 +168,9 @@ func (c *Client) Cut() {
 	c.fail(ErrCut)
 }
 
+// GiveUp ends the connection for want of an answer. Handler.Closed is called with the cause.
+func (c *Client) GiveUp(cause error) { c.fail(cause) }
+
 // Leave ends the connection as the stock client does, with a word to the server. Handler.Closed is not called.
 func (c *Client) Leave() {
 	if c.stage == present {

@@ -14,6 +14,9 @@ const (
 	lastBackoff  = 5 * time.Second
 )
 
+// errJoin reports a join without an answer.
+var errJoin = errors.New("load: no answer to join")
+
 // joinID is the id of the acknowledgement of a join; echoes count from 1.
 const joinID = 0
 
@@ -88,6 +91,12 @@ func (m *member) Connected(recovered bool) {
 	m.inRoom = m.inRoom && recovered
 	if m.member && m.room != nil && !m.inRoom {
 		m.client.EmitAck(joinID, []byte(`["join","`+c.plan.roomName(m.room.number)+`"]`))
+		attempt := m.attempts
+		c.loop.After(load.HandshakeTimeout, func() {
+			if m.attempts == attempt && !m.joined {
+				m.client.GiveUp(errJoin)
+			}
+		})
 		return
 	}
 	m.arrive()

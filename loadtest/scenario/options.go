@@ -16,11 +16,11 @@ var ErrOptions = errors.New("load: options")
 // descriptors of a process that is what a limit of 20,000 leaves.
 const MaxPerProcess = 19_900
 
-// Options are a scenario's, as the command line has them. Their defaults differ by scenario.
+// Options are a scenario's, as the command line has them. Some scenarios have defaults of their own.
 type Options struct {
-	Clients    int `name:"clients" short:"n" default:"${clients}" help:"How many clients."`
-	RoomSize   int `name:"room-size" default:"${roomsize}" help:"Clients in a room; 0 for all of them in one."`
-	Publishers int `name:"publishers" default:"${publishers}" help:"Senders in each room. With one room they are clients beside its members; with several, members."`
+	Clients    int `name:"clients" short:"n" default:"1000" help:"How many clients."`
+	RoomSize   int `name:"room-size" default:"0" help:"Clients in a room; 0 for all of them in one."`
+	Publishers int `name:"publishers" default:"0" help:"Senders in each room. With one room they are clients beside its members; with several, members."`
 
 	Server  Server  `embed:""`
 	Traffic Traffic `embed:""`
@@ -39,27 +39,27 @@ type Server struct {
 
 // Traffic says what is sent. With neither a rate nor messages in flight nothing is.
 type Traffic struct {
-	Rate     float64 `name:"rate" default:"${rate}" help:"Messages per second in all, sent on time whatever the server does (open loop). 0 for as many as --in-flight lets out."`
-	InFlight int     `name:"in-flight" default:"${inflight}" help:"Without a rate: a message is sent when, of the messages before, fewer than this many are still under way: not yet received by every member of the room, or, for echo, not yet acknowledged. Publishing counts it in each room, echo over all clients."`
+	Rate     float64 `name:"rate" default:"0" help:"Messages per second in all, sent on time whatever the server does (open loop). 0 for as many as --in-flight lets out."`
+	InFlight int     `name:"in-flight" default:"0" help:"Without a rate: a message is sent when, of the messages before, fewer than this many are still under way: not yet received by every member of the room, or, for echo, not yet acknowledged. Publishing counts it in each room, echo over all clients."`
 	Payload  int     `name:"payload" default:"128" help:"Bytes of a message's payload."`
 }
 
 // Timing says how long the parts of a run take.
 type Timing struct {
-	Duration       time.Duration `name:"duration" short:"d" default:"${duration}" help:"How long is measured."`
-	WarmUp         time.Duration `name:"warm-up" default:"${warmup}" help:"How long the traffic runs before it is measured."`
+	Duration       time.Duration `name:"duration" short:"d" default:"10s" help:"How long is measured."`
+	WarmUp         time.Duration `name:"warm-up" default:"2s" help:"How long the traffic runs before it is measured."`
 	Patience       time.Duration `name:"patience" default:"5s" help:"How long without a single delivery until what is missing counts as lost."`
 	ConnectTimeout time.Duration `name:"connect-timeout" default:"2m" help:"How long all clients together may take to connect."`
-	ConnectRate    float64       `name:"connect-rate" default:"${connectrate}" help:"Connections begun per second; 0 for as fast as the server takes them."`
+	ConnectRate    float64       `name:"connect-rate" default:"0" help:"Connections begun per second; 0 for as fast as the server takes them."`
 	Connecting     int           `name:"connecting" default:"256" help:"Handshakes under way at the same time."`
 }
 
 // Trouble says what befalls clients on the way.
 type Trouble struct {
-	Share   float64       `name:"share" default:"${share}" help:"Share of the clients that are cut (jitter) or never read (slow)."`
-	Away    time.Duration `name:"away" default:"${away}" help:"How long a client that was cut stays away."`
+	Share   float64       `name:"share" default:"0" help:"Share of the clients that are cut (jitter) or never read (slow)."`
+	Away    time.Duration `name:"away" default:"2s" help:"How long a client that was cut stays away."`
 	Every   time.Duration `name:"every" default:"5s" help:"How long a client is connected between two cuts (jitter)."`
-	Recover bool          `name:"recover" default:"${recover}" negatable:"" help:"Ask for the old socket when coming back (connection state recovery)."`
+	Recover bool          `name:"recover" default:"false" negatable:"" help:"Ask for the old socket when coming back (connection state recovery)."`
 	Restart []string      `name:"restart" sep:"none" placeholder:"COMMAND" help:"A shell command that restarts one node, run while the load is on; several run one after the other (drain)."`
 }
 
