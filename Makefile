@@ -8,6 +8,8 @@ JS       := loadtest/js
 MODULES  := $(JS)/node_modules/.package-lock.json
 CLIENT   := $(JS)/node_modules/socket.io-client/dist
 PEERS    := loadtest/peers
+PEERMODULES := $(PEERS)/node/node_modules/.package-lock.json
+SCENARIO ?= fanout
 FUZZTIME ?= 20s
 ARGS     ?=
 
@@ -52,7 +54,22 @@ bench: ## Run the benchmarks of the hot paths
 	go test -run '^$$' -bench . -benchmem ./...
 
 idle: build ## Measure what 15,000 idle WebSocket clients cost a gateway
-	go run ./loadtest/idle -n 15000 -bin bin
+	go run ./loadtest/compare -serve patchbay -load "idle --clients 15000"
+
+.PHONY: load compare
+load: build ## Measure a cluster for some seconds (SCENARIO=fanout ARGS="--clients 2000")
+	@go run ./loadtest/compare -serve patchbay -load "$(SCENARIO) $(ARGS)"
+
+compare: build $(PEERMODULES) ## Measure Patchbay and its peers in turn; writes docs/benchmarks.md (20 minutes; wants redis-server)
+	@command -v redis-server >/dev/null || { echo "redis-server is needed (Debian: apt-get install redis-server)"; exit 1; }
+	@mkdir -p bin/peers
+	go build -o bin/peers/ ./$(PEERS)/floor
+	cd $(PEERS)/zishang && go build -o $(CURDIR)/bin/peers/ .
+	go run ./loadtest/compare $(ARGS)
+
+$(PEERMODULES): $(PEERS)/node/package.json $(PEERS)/node/package-lock.json
+	npm ci --prefix $(PEERS)/node --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 docs: ## Write the pages that are made from the code
 	go test ./cmd/patchbay -run TestMetricsPage -update

@@ -70,84 +70,81 @@ func parseObjective(text string) (Objective, error) {
 	return Objective{}, fmt.Errorf("%w: %q", ErrObjective, text)
 }
 
-// Measures are the names that objectives may have.
-func Measures() []string {
-	return []string{
-		"p50", "p90", "p99", "p999", "max", "mean", "connect_p99", "connect_max", "back_p99", "back_max", "late_p99",
-		"lost", "repeated", "reordered", "stray", "damaged", "failures", "closes", "renewed", "stalls", "skipped",
-		"rate", "cpu", "connect_cpu", "memory", "bottleneck",
+// measure is something that objectives are about. Times are in milliseconds; what a run has not measured is NaN, and meets no objective.
+type measure struct {
+	name   string
+	isTime bool
+	of     func(*Report) float64
+}
+
+func measures() []measure {
+	count := func(name string, of func(*Report) uint64) measure {
+		return measure{name, false, func(r *Report) float64 { return float64(of(r)) }}
+	}
+	of := func(name string, times func(*Report) Percentiles, one func(Percentiles) float64) measure {
+		return measure{name, true, func(r *Report) float64 {
+			if p := times(r); p.Count > 0 {
+				return one(p)
+			}
+			return math.NaN()
+		}}
+	}
+	cost := func(name string, one func(Cost) float64) measure {
+		return measure{name, false, func(r *Report) float64 {
+			if len(r.Costs) == 0 {
+				return math.NaN()
+			}
+			return one(r.Costs[len(r.Costs)-1]) // the only one, or the sum
+		}}
+	}
+	latency := func(r *Report) Percentiles { return r.Times.Latency }
+	connect := func(r *Report) Percentiles { return r.Times.Connect }
+	back := func(r *Report) Percentiles { return r.Times.Back }
+	p99 := func(p Percentiles) float64 { return p.P99 }
+	highest := func(p Percentiles) float64 { return p.Max }
+	return []measure{
+		of("p50", latency, func(p Percentiles) float64 { return p.P50 }),
+		of("p90", latency, func(p Percentiles) float64 { return p.P90 }),
+		of("p99", latency, p99),
+		of("p999", latency, func(p Percentiles) float64 { return p.P999 }),
+		of("max", latency, highest),
+		of("mean", latency, func(p Percentiles) float64 { return p.Mean }),
+		of("connect_p99", connect, p99), of("connect_max", connect, highest),
+		of("back_p99", back, p99), of("back_max", back, highest),
+		of("late_p99", func(r *Report) Percentiles { return r.Times.Late }, p99),
+		count("lost", func(r *Report) uint64 { return r.Audit.Lost + r.Audit.LostAcks }),
+		count("repeated", func(r *Report) uint64 { return r.Audit.Repeated }),
+		count("reordered", func(r *Report) uint64 { return r.Audit.Reordered }),
+		count("stray", func(r *Report) uint64 { return r.Totals.Stray }),
+		count("damaged", func(r *Report) uint64 { return r.Totals.Damaged }),
+		count("failures", func(r *Report) uint64 { return r.Totals.Failures }),
+		count("closes", func(r *Report) uint64 { return r.Totals.Closes }),
+		count("renewed", func(r *Report) uint64 { return r.Totals.Renewed }),
+		count("stalls", func(r *Report) uint64 { return r.Totals.Stalls }),
+		count("skipped", func(r *Report) uint64 { return r.Totals.Skipped }),
+		{"rate", false, func(r *Report) float64 { return r.perSecond(r.Units()) }},
+		cost("cpu", func(c Cost) float64 { return c.PerUnit }),
+		cost("connect_cpu", func(c Cost) float64 { return c.PerConnect }),
+		cost("memory", func(c Cost) float64 { return c.PerClient }),
+		count("bottleneck", func(r *Report) uint64 { return uint64(min(len(r.Load.Bottle), 1)) }),
 	}
 }
 
-// value is what a run has of a measure; times are in milliseconds.
-//
-//patchbay:function a table of names and values
+// Measures are the names that objectives may have.
+func Measures() []string {
+	var names []string
+	for _, m := range measures() {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+// value is what a run has of a measure.
 func (r *Report) value(name string) (value float64, isTime, known bool) {
-	count := func(n uint64) (float64, bool, bool) { return float64(n), false, true }
-	none := math.NaN() // what was not measured meets no objective
-	ms := func(p Percentiles, v float64) (float64, bool, bool) {
-		if p.Count == 0 {
-			v = none
+	for _, m := range measures() {
+		if m.name == name {
+			return m.of(r), m.isTime, true
 		}
-		return v, true, true
-	}
-	all := Cost{PerUnit: none, PerConnect: none, PerClient: none}
-	if len(r.Costs) > 0 {
-		all = r.Costs[len(r.Costs)-1]
-	}
-	switch name {
-	case "p50":
-		return ms(r.Times.Latency, r.Times.Latency.P50)
-	case "p90":
-		return ms(r.Times.Latency, r.Times.Latency.P90)
-	case "p99":
-		return ms(r.Times.Latency, r.Times.Latency.P99)
-	case "p999":
-		return ms(r.Times.Latency, r.Times.Latency.P999)
-	case "max":
-		return ms(r.Times.Latency, r.Times.Latency.Max)
-	case "mean":
-		return ms(r.Times.Latency, r.Times.Latency.Mean)
-	case "connect_p99":
-		return ms(r.Times.Connect, r.Times.Connect.P99)
-	case "connect_max":
-		return ms(r.Times.Connect, r.Times.Connect.Max)
-	case "back_p99":
-		return ms(r.Times.Back, r.Times.Back.P99)
-	case "back_max":
-		return ms(r.Times.Back, r.Times.Back.Max)
-	case "late_p99":
-		return ms(r.Times.Late, r.Times.Late.P99)
-	case "lost":
-		return count(r.Audit.Lost + r.Audit.LostAcks)
-	case "repeated":
-		return count(r.Audit.Repeated)
-	case "reordered":
-		return count(r.Audit.Reordered)
-	case "stray":
-		return count(r.Totals.Stray)
-	case "damaged":
-		return count(r.Totals.Damaged)
-	case "failures":
-		return count(r.Totals.Failures)
-	case "closes":
-		return count(r.Totals.Closes)
-	case "renewed":
-		return count(r.Totals.Renewed)
-	case "stalls":
-		return count(r.Totals.Stalls)
-	case "skipped":
-		return count(r.Totals.Skipped)
-	case "rate":
-		return r.perSecond(r.Units()), false, true
-	case "cpu":
-		return all.PerUnit, false, true
-	case "connect_cpu":
-		return all.PerConnect, false, true
-	case "memory":
-		return all.PerClient, false, true
-	case "bottleneck":
-		return float64(min(len(r.Load.Bottle), 1)), false, true
 	}
 	return 0, false, false
 }
