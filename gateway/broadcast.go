@@ -71,7 +71,7 @@ func (b *broadcast) toMatching(l *loop) {
 	for name, n := range l.namespaces {
 		if len(n.members) > 0 && b.target.in(name) {
 			one := &broadcast{
-				id: b.id, mark: b.mark, target: target{nsp: name, whole: true}, emit: b.emit, wire: encodeEvent(name, b.emit.Payload, b.id),
+				id: b.id, mark: b.mark, target: target{nsp: name, whole: true}, emit: b.emit, wire: b.encode(name),
 			}
 			one.to(l, n)
 		}
@@ -198,7 +198,7 @@ func (b *broadcast) toSocket(l *loop) {
 	}
 	// Each loop encodes for itself: the namespace may be known to the socket's loop alone.
 	named := &broadcast{
-		id: b.id, mark: b.mark, target: target{nsp: nsp, room: b.target.room}, emit: b.emit, wire: encodeEvent(nsp, b.emit.Payload, b.id),
+		id: b.id, mark: b.mark, target: target{nsp: nsp, room: b.target.room}, emit: b.emit, wire: b.encode(nsp),
 	}
 	l.history.add(named, named.wire, l.now)
 	if len(b.emit.Rooms) > 0 || len(b.emit.Except) > 0 {
@@ -289,6 +289,13 @@ func (t *answered) run(l *loop) {
 	k.session.sendWire(encodePacket(socketio.Packet{
 		Type: socketio.Ack, Namespace: k.nsp.name, HasAck: true, AckID: ackID,
 	}, t.payload))
+}
+
+// encode encodes the emit for a namespace.
+func (b *broadcast) encode(nsp string) *wire {
+	w := encodeEvent(nsp, b.emit.Payload, b.id)
+	w.plain = b.emit.Uncompressed
+	return w
 }
 
 // encodeEvent encodes an event for all its recipients. The id, if there is one, is their offset: the

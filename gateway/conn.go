@@ -47,6 +47,8 @@ type connFlags struct {
 	blocked  bool // the kernel takes no more for now
 	armed    bool // the poller tells when it does again
 	resting  bool // its session is over its rates
+	deflates bool // messages may be compressed
+	squeezed bool // the message in parts is
 	released bool // the descriptor is not ours any more
 }
 
@@ -126,6 +128,9 @@ func (c *conn) readFrame(data []byte) int {
 	if c.partsOp != 0 {
 		state = state.Set(ws.StateFragmented)
 	}
+	if c.deflates && h.Rsv == ws.Rsv(true, false, false) && (h.OpCode == ws.OpText || h.OpCode == ws.OpBinary) {
+		state = state.Set(ws.StateExtended)
+	}
 	if err := ws.CheckHeader(h, state); err != nil {
 		c.loop.gw.metrics.badPackets.WithLabelValues("frame").Inc()
 		c.fail(ws.StatusProtocolError)
@@ -171,7 +176,7 @@ func (c *conn) data(h ws.Header, payload []byte) {
 	op := h.OpCode
 	if c.partsOp != 0 || !h.Fin {
 		if op != ws.OpContinuation {
-			c.partsOp = op
+			c.partsOp, c.squeezed = op, h.Rsv != 0
 		}
 		c.parts = append(c.parts, payload...)
 		if !h.Fin {
@@ -179,6 +184,21 @@ func (c *conn) data(h ws.Header, payload []byte) {
 		}
 		op, payload = c.partsOp, c.parts
 		c.partsOp, c.parts = 0, nil
+	} else {
+		c.squeezed = h.Rsv != 0
+	}
+	if c.squeezed {
+		var err error
+		switch payload, err = c.loop.frames.inflate(payload, c.loop.gw.options.Engine.MaxPayload); {
+		case errors.Is(err, errInflated):
+			c.loop.gw.metrics.badPackets.WithLabelValues("payload").Inc()
+			c.fail(ws.StatusMessageTooBig)
+			return
+		case err != nil:
+			c.loop.gw.metrics.badPackets.WithLabelValues("frame").Inc()
+			c.fail(ws.StatusInvalidFramePayloadData)
+			return
+		}
 	}
 	if op == ws.OpText && !utf8.Valid(payload) {
 		c.loop.gw.metrics.badPackets.WithLabelValues("utf8").Inc()

@@ -17,7 +17,8 @@ const dialects = flagOld | flagBase64
 
 // The kinds of clients that a gateway has met.
 const (
-	kindOld uint32 = 1 << iota // Engine.IO 3
+	kindOld       uint32 = 1 << iota // Engine.IO 3
+	kindDeflating                    // permessage-deflate
 )
 
 // dialect is what the query of a handshake tells of the client. ok is false for a version that is not served.

@@ -81,7 +81,7 @@ func (x *exchange) ask(rw http.ResponseWriter, r *http.Request, kind requestKind
 		}
 		return
 	}
-	if err := x.web.write(rw, answer); err != nil && kind == requestGet && answer.status == http.StatusOK {
+	if err := x.web.write(rw, r, answer); err != nil && kind == requestGet && answer.status == http.StatusOK {
 		x.abort(nil) // packets are lost: the session cannot go on
 	}
 }

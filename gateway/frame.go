@@ -10,11 +10,12 @@ import (
 	"patchbay/protocol/engineio"
 )
 
-// frameReader reads WebSocket frame headers in place. Owned by its loop; it exists so that
+// frameReader reads WebSocket frame headers in place, and messages that are compressed. Owned by its loop; it exists so that
 // reading a header allocates nothing.
 type frameReader struct {
 	r   bytes.Reader
 	buf [ws.MaxHeaderSize]byte
+	inflater
 }
 
 // header reads the frame header at the start of data. n is its length, 0 when data ends within it.

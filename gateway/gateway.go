@@ -77,15 +77,21 @@ type front struct {
 	relays  relays
 	routes  routes
 	web     *web
-	bundles bundles
 	kinds   atomic.Uint32 // of clients that were here
 	turn    atomic.Uint32 // of nextLoop
-	sealers sync.Pool
 	ending  chan struct{} // closed to end intake
 	endFeed chan struct{} // closed to end the feed, after the loops
 	running sync.WaitGroup
 	phase   atomic.Int32
 	stop    sync.Once
+	tools
+}
+
+// tools are what loops and requests share. Each is safe for concurrent use.
+type tools struct {
+	bundles  bundles
+	deflater *deflater
+	sealers  sync.Pool
 }
 
 // Open starts a gateway: it connects to NATS, listens, and serves until Stop. ctx bounds the start
@@ -208,6 +214,7 @@ func (gw *Gateway) listen(ctx context.Context) error {
 		gw.options.Page = http.FileServer(http.Dir(dir))
 	}
 	gw.bundles = bundles{dir: gw.options.HTTP.ClientDir, log: gw.log}
+	gw.deflater = newDeflater(gw.options.Deflate)
 	gw.web = newWeb(gw)
 	gw.loops[0].listenFD = ln.fd
 	if err := gw.loops[0].poll.add(ln.fd, pollRead); err != nil {

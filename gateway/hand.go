@@ -6,7 +6,7 @@ import "time"
 func (b *broadcast) past(nsp string, now time.Duration) past {
 	w := b.wire
 	if w == nil {
-		w = encodeEvent(nsp, b.emit.Payload, b.id)
+		w = b.encode(nsp)
 	}
 	return past{b: b, wire: w, at: now, size: broadcastSize(b)}
 }

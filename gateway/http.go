@@ -193,7 +193,7 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 		answer, ok := w.ask(r.Context(), w.gw.nextLoop(), &request{kind: requestOpen, handshake: handshake, address: address, flags: flags})
 		if ok {
 			// A client that is gone before it knows its session id leaves a session that pings end.
-			_ = w.write(rw, answer)
+			_ = w.write(rw, r, answer)
 		}
 	}
 }
@@ -236,7 +236,12 @@ func (w *web) ask(ctx context.Context, l *loop, req *request) (answer response, 
 }
 
 // write sends an answer to the client, and counts refusals.
-func (w *web) write(rw http.ResponseWriter, a response) error {
+func (w *web) write(rw http.ResponseWriter, r *http.Request, a response) error {
+	if w.gw.deflater.worthwhile(r, len(a.body)) {
+		a.body = w.gw.deflater.gzip(a.body)
+		rw.Header().Set("Content-Encoding", "gzip")
+		rw.Header().Add("Vary", "Accept-Encoding")
+	}
 	if a.sid != "" {
 		w.gw.setCookie(rw.Header(), a.sid)
 	}

@@ -257,7 +257,7 @@ func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
 		b.id = in.offset(e.ID)
 	}
 	if !to.socket && to.match == nil && b.tally == nil {
-		b.wire = encodeEvent(to.nsp, e.Payload, b.id)
+		b.wire = b.encode(to.nsp)
 	}
 	for _, l := range in.gw.loops {
 		if shards&(1<<l.index) != 0 && !l.post(b) {

@@ -30,6 +30,7 @@ type Options struct {
 	Drain     DrainOptions      `embed:""`
 	Auth      auth.Options      `embed:""`
 	Rate      RateOptions       `embed:""`
+	Deflate   DeflateOptions    `embed:""`
 
 	ID     string `name:"node" help:"Node id, lower-case letters and digits; random if empty."`
 	Listen string `name:"listen" default:":8080" help:"Public address to listen on."`
@@ -165,6 +166,9 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Limits.PendingAcks, 10_000)
 	o.Auth = o.Auth.WithDefaults()
 	o.Rate.withDefaults()
+	setDefault(&o.Deflate.Threshold, 1024)
+	setDefault(&o.Deflate.Level, 1)
+	setDefault(&o.Deflate.Polling, 1024)
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
@@ -197,7 +201,7 @@ func (o *Options) check() error {
 	case len(o.HTTP.Path) < 2 || o.HTTP.Path[0] != '/':
 		return fmt.Errorf("%w: path %q does not begin with a slash", ErrOptions, o.HTTP.Path)
 	}
-	return o.Rate.check()
+	return errors.Join(o.Rate.check(), o.Deflate.check())
 }
 
 func setDefault[T comparable](field *T, value T) {

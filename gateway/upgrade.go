@@ -85,6 +85,9 @@ func (up *upgradeRequest) finish(l *loop, verdict *uint64, a *arrival) {
 		up.abandon(l)
 		return
 	}
+	if c.deflates = hs.deflates; c.deflates {
+		l.gw.kinds.Or(kindDeflating)
+	}
 	switch {
 	case verdict != nil && *verdict == probeWelcome:
 		a.open(c)
@@ -131,18 +134,19 @@ func (e *inMemory) Write(p []byte) (int, error) { return e.w.Write(p) }
 
 // upgradeHandshake is the state of one WebSocket handshake.
 type upgradeHandshake struct {
-	loop    *loop
-	url     *url.URL
-	echo    bool
-	headers http.Header
-	session *session // the one to upgrade, or nil for a new one
-	key     sessionKey
-	sid     string
-	flags   sessionFlags // of a new one
-	verdict *uint64      // see finish
-	peer    peer
-	address string // of a new one, once it has been let in
-	secure  bool
+	loop     *loop
+	url      *url.URL
+	echo     bool
+	headers  http.Header
+	session  *session // the one to upgrade, or nil for a new one
+	key      sessionKey
+	sid      string
+	flags    sessionFlags // of a new one
+	verdict  *uint64      // see finish
+	deflates bool         // agreed on
+	peer     peer
+	address  string // of a new one, once it has been let in
+	secure   bool
 }
 
 func (h *upgradeHandshake) upgrader() ws.Upgrader {
@@ -156,6 +160,7 @@ func (h *upgradeHandshake) upgrader() ws.Upgrader {
 			return nil
 		},
 		OnBeforeUpgrade: h.check,
+		Negotiate:       h.loop.gw.deflater.negotiate(h),
 	}
 }
 

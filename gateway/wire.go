@@ -15,6 +15,7 @@ import (
 type wire struct {
 	text     packet
 	attached []packet
+	plain    bool // not to be compressed
 	forms    atomic.Pointer[forms]
 }
 
@@ -22,8 +23,9 @@ type wire struct {
 type form uint8
 
 const (
-	formFramed form = iota // attachments for Engine.IO 3: the packet type goes before the bytes
-	formBase64             // attachments for clients of Engine.IO 3 that take no binary
+	formFramed   form = iota // attachments for Engine.IO 3: the packet type goes before the bytes
+	formBase64               // attachments for clients of Engine.IO 3 that take no binary
+	formSqueezed             // all of it, compressed
 	formCount
 )
 
@@ -62,6 +64,10 @@ func (w *wire) attach(all [][]byte) {
 
 // sendWire sends a Socket.IO packet in the form that the client takes.
 func (s *session) sendWire(w *wire) {
+	if d := s.loop.gw.deflater; d.squeezes(s, w) {
+		s.sendAll(w.in(formSqueezed, func() []packet { return d.all(w) }))
+		return
+	}
 	s.send(&w.text)
 	switch {
 	case len(w.attached) == 0:
@@ -118,6 +124,9 @@ func (w *wire) size(kinds uint32) int {
 		attached += len(w.attached[i].frame)
 	}
 	size := len(w.text.frame) + attached
+	if kinds&kindDeflating != 0 && !w.plain {
+		size += size // at most
+	}
 	if kinds&kindOld != 0 {
 		size += 3 * attached // framed, and in base64
 	}
