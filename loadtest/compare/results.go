@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -107,7 +108,8 @@ func (b benchmark) run(ctx context.Context, s settings, name string) (*report.Re
 		roles = append(roles, source.Name)
 	}
 	r := report.New(outcome, roles, one.title, "")
-	r.Timeline, r.Latency = nil, scenario.Histogram{} // the sums are kept, not every second
+	// The sums are kept, not every second, and the machine once for all.
+	r.Timeline, r.Latency, r.Head.Machine = nil, scenario.Histogram{}, report.Machine{}
 	return r, nil
 }
 
@@ -203,14 +205,27 @@ func (all results) ratios(b bar) spread {
 	return spreadOf(values)
 }
 
-// save writes the raw results.
+// save writes the raw results, one run a line.
 func (all results) save(path string) error {
-	text, err := json.MarshalIndent(all, "", " ")
+	runs := all.Runs
+	all.Runs = nil
+	head, err := json.Marshal(all)
 	if err != nil {
 		return fmt.Errorf("encode results: %w", err)
+	}
+	text := append(bytes.TrimSuffix(head, []byte("null}")), "[\n"...) // runs is the last key
+	for i, r := range runs {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return fmt.Errorf("encode results: %w", err)
+		}
+		if i > 0 {
+			text = append(text, ",\n"...)
+		}
+		text = append(text, line...)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("save results: %w", err)
 	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
+	return os.WriteFile(path, append(text, "\n]}\n"...), 0o644)
 }

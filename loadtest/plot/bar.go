@@ -35,7 +35,11 @@ func (b Bars) SVG() string {
 			high = max(high, bar.Value, bar.High)
 		}
 	}
-	c.frame(b.Title, names)
+	if b.single() {
+		c.frame(b.Title, nil) // each bar has its name below
+	} else {
+		c.frame(b.Title, names)
+	}
 	y := linear(0, high, Number)
 	c.rows(y, b.Y)
 	var ticks []tick
@@ -46,6 +50,16 @@ func (b Bars) SVG() string {
 	}
 	c.columns(ticks, "")
 	return c.end()
+}
+
+// single tells whether every group is one bar.
+func (b Bars) single() bool {
+	for _, g := range b.Groups {
+		if len(g.Bars) != 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // group draws a group into a part of the field.

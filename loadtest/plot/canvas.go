@@ -58,8 +58,16 @@ func (c *canvas) rows(a axis, label string) {
 
 // columns writes the labels under the field.
 func (c *canvas) columns(ticks []tick, label string) {
-	for _, t := range ticks {
-		c.add(`<text x="%.1f" y="%d" text-anchor="middle" fill="#666">%s</text>`, left+t.at*fieldWidth, top+fieldHeight+18, text(t.label))
+	crowded := false
+	for i, t := range ticks {
+		crowded = crowded || i > 0 && (t.at-ticks[i-1].at)*fieldWidth < 3.4*float64(len(t.label)+len(ticks[i-1].label))
+	}
+	for i, t := range ticks {
+		y := top + fieldHeight + 18
+		if crowded && i%2 == 1 {
+			y += 15
+		}
+		c.add(`<text x="%.1f" y="%d" text-anchor="middle" fill="#666">%s</text>`, left+t.at*fieldWidth, y, text(t.label))
 	}
 	c.add(`<text x="%.1f" y="%d" text-anchor="middle" fill="#666">%s</text>`, left+fieldWidth/2.0, height-8, text(label))
 }
