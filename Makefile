@@ -1,7 +1,7 @@
 # One command each; make alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: failure help demo build test lint fuzz bench idle docs test-go test-js test-compose
+.PHONY: help demo build test lint fuzz bench idle failure docs release test-go test-js test-chart test-compose test-release
 .DELETE_ON_ERROR:
 
 JS       := loadtest/js
@@ -12,6 +12,7 @@ PEERMODULES := $(PEERS)/node/node_modules/.package-lock.json
 SCENARIO ?= fanout
 FUZZTIME ?= 20s
 ARGS     ?=
+VERSION  ?= $(shell git describe --tags --always 2>/dev/null | sed s/^v//)
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +24,7 @@ build: ## Build the programs into bin/
 	@mkdir -p bin
 	go build -o bin/ ./cmd/... ./examples/...
 
-test: build lint test-go test-js ## What CI runs: build, lint, Go tests, tests with real clients and a browser
+test: build lint test-go test-chart test-js ## What CI runs: build, lint, Go tests, tests with real clients and a browser
 
 # The architecture test comes first: it is quick, and its faults explain others.
 test-go:
@@ -33,6 +34,10 @@ test-go:
 
 test-js: build $(MODULES)
 	cd $(JS) && node run.js
+
+# Helm and Kubernetes' types are in a module of their own, which nobody who builds Patchbay needs.
+test-chart:
+	cd deploy/tools && go vet ./... && go test ./...
 
 lint: ## Check formatting, vet, staticcheck and the lock file
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt is needed by:" $$unformatted; exit 1; fi
@@ -73,6 +78,15 @@ $(PEERMODULES): $(PEERS)/node/package.json $(PEERS)/node/package-lock.json
 
 docs: ## Write the pages that are made from the code
 	go test ./cmd/patchbay -run TestMetricsPage -update
+
+release: ## Make binaries, images, chart, SBOM and checksums in dist/ (VERSION=1.2.3)
+	@git diff --quiet HEAD || { echo "commit first: a release is made of what is committed"; exit 1; }
+	@rm -rf dist
+	go run ./deploy/release -version $(VERSION) -revision $$(git rev-parse HEAD) -time $$(git log -1 --format=%ct) -out dist
+	@cat dist/SHA256SUMS
+
+test-release: ## Make a release twice, in different places, and compare every byte
+	deploy/test-release
 
 test-compose: build $(MODULES) ## Run docker-compose.yml with a Docker engine of its own (root; docker.io, iptables, docker-compose)
 	deploy/test-compose
