@@ -27,7 +27,13 @@ func TestPackage(t *testing.T) {
 	if c.Metadata.Version != "1.2.3" || c.AppVersion() != "1.2.3" {
 		t.Errorf("got version %s of %s", c.Metadata.Version, c.AppVersion())
 	}
-	if len(c.Dependencies()) != 1 || len(c.Templates) != len(source.Templates) || len(c.Files) != len(source.Files) {
+	files := 0
+	for _, file := range source.Files {
+		if file.Name != ".helmignore" {
+			files++
+		}
+	}
+	if len(c.Dependencies()) != 1 || len(c.Templates) != len(source.Templates) || len(c.Files) != files {
 		t.Errorf("the package has %d dependencies, %d templates and %d files", len(c.Dependencies()), len(c.Templates), len(c.Files))
 	}
 }
