@@ -99,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Conn, error) {
 			c.nc = nc
 			return c, nil
 		}
-		if !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
+		if !absent(err) {
 			return nil, fmt.Errorf("connect to NATS at %s: %w", where, err)
 		}
 		o.Log.Warn("NATS is not there yet", zap.String("url", where), zap.Error(err))
@@ -109,6 +109,13 @@ func Open(ctx context.Context, o Options) (*Conn, error) {
 		case <-time.After(reconnectWait):
 		}
 	}
+}
+
+// absent reports whether an attempt to connect found nobody, whom a later one may find: no server, no answer, or a name that has
+// no address yet. Anything else, such as a wrong password, stays as it is.
+func absent(err error) bool {
+	var network net.Error
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &network)
 }
 
 func (c *Conn) settings(o *Options) ([]nats.Option, error) {

@@ -19,6 +19,8 @@ import (
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"patchbay/backplane"
 )
@@ -85,6 +87,37 @@ func TestLoginByNKey(t *testing.T) {
 	}
 	if tries(t, backplane.Options{URL: s.URL()}) == nil {
 		t.Error("nobody was let in")
+	}
+}
+
+// A server that is not there yet is waited for, whether it refuses or is silent.
+func TestOpenWaits(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	for _, address := range []string{"127.0.0.1:1", silent.Addr().String()} {
+		core, logs := observer.New(zap.WarnLevel)
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := backplane.Open(ctx, backplane.Options{URL: "nats://" + address, Log: zap.New(core)})
+			ended <- err
+		}()
+		for deadline := time.After(30 * time.Second); logs.Len() < 2; {
+			select {
+			case err := <-ended:
+				t.Fatalf("%s: it was not waited for: %v", address, err)
+			case <-deadline:
+				t.Fatalf("%s: no second attempt", address)
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v, want that it was called off", address, err)
+		}
 	}
 }
 
