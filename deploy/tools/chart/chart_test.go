@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -10,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"helm.sh/helm/v4/pkg/chart/v2/lint"
@@ -46,7 +46,7 @@ global: {existingSecret: mine}
 serviceAccount: {create: false}
 nats: {enabled: false}
 externalNats: {url: "tls://nats.example.com:4222", auth: true, tlsSecret: nats-tls}
-gateway: {preStopSeconds: 0, podDisruptionBudget: {enabled: false}}
+gateway: {preStopSeconds: 0, drain: {delaySeconds: 15, timeoutSeconds: 600}, podDisruptionBudget: {enabled: false}}
 router: {podDisruptionBudget: {enabled: false}}
 `
 )
@@ -238,7 +238,7 @@ func TestHardening(t *testing.T) {
 	}
 }
 
-// The grace period covers the wait before the stop and the stop itself.
+// The grace period covers the wait before the stop, the drain and the stop itself.
 func TestGrace(t *testing.T) {
 	for values, m := range renders(t) {
 		spec := m["Deployment rel-patchbay-gateway"].(*apps.Deployment).Spec.Template.Spec
@@ -246,13 +246,20 @@ func TestGrace(t *testing.T) {
 		if hook := spec.Containers[0].Lifecycle; hook != nil {
 			wait = hook.PreStop.Sleep.Seconds
 		}
-		var stop int64
+		bounds := map[string]int64{"PATCHBAY_STOP_TIMEOUT": 0, "PATCHBAY_DRAIN_DELAY": 0, "PATCHBAY_DRAIN_TIMEOUT": 0}
+		stop, set := int64(0), 0
 		for _, e := range spec.Containers[0].Env {
-			if e.Name == "PATCHBAY_STOP_TIMEOUT" {
-				if _, err := fmt.Sscanf(e.Value, "%ds", &stop); err != nil {
+			if _, ok := bounds[e.Name]; ok {
+				seconds, err := time.ParseDuration(e.Value)
+				if err != nil {
 					t.Fatal(err)
 				}
+				set++
+				stop += int64(seconds.Seconds())
 			}
+		}
+		if set != len(bounds) {
+			t.Errorf("%s: %d of the bounds are set", values, set)
 		}
 		if stop == 0 || *spec.TerminationGracePeriodSeconds <= wait+stop {
 			t.Errorf("%s: grace period %d, wait %d, stop %d", values, *spec.TerminationGracePeriodSeconds, wait, stop)
