@@ -18,7 +18,7 @@ import (
 	"patchbay/backplane"
 )
 
-func deflating(o *Options) { o.Deflate.On = true }
+func deflating(o *Options) { o.HTTP.Deflate.On = true }
 
 // deflated opens a session that has offered to compress, and says whether that was agreed on.
 func (r *rig) deflated() (*wsClient, bool) {

@@ -214,7 +214,7 @@ func (gw *Gateway) listen(ctx context.Context) error {
 		gw.options.Page = http.FileServer(http.Dir(dir))
 	}
 	gw.bundles = bundles{dir: gw.options.HTTP.ClientDir, log: gw.log}
-	gw.deflater = newDeflater(gw.options.Deflate)
+	gw.deflater = newDeflater(gw.options.HTTP.Deflate)
 	gw.web = newWeb(gw)
 	gw.loops[0].listenFD = ln.fd
 	if err := gw.loops[0].poll.add(ln.fd, pollRead); err != nil {

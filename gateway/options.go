@@ -30,7 +30,6 @@ type Options struct {
 	Drain     DrainOptions      `embed:""`
 	Auth      auth.Options      `embed:""`
 	Rate      RateOptions       `embed:""`
-	Deflate   DeflateOptions    `embed:""`
 
 	ID     string `name:"node" help:"Node id, lower-case letters and digits; random if empty."`
 	Listen string `name:"listen" default:":8080" help:"Public address to listen on."`
@@ -82,6 +81,8 @@ func (w *Window) UnmarshalText(text []byte) error {
 
 // HTTPOptions are the public listener's.
 type HTTPOptions struct {
+	Deflate DeflateOptions `embed:""`
+
 	Path       string `name:"path" default:"/socket.io/" help:"Path of the Socket.IO endpoint."`
 	CORSOrigin string `name:"cors-origin" help:"Origin that browsers may connect from, or *; empty sends no CORS headers."`
 	// Origins keeps pages of others from using their visitors' cookies and networks.
@@ -166,9 +167,9 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Limits.PendingAcks, 10_000)
 	o.Auth = o.Auth.WithDefaults()
 	o.Rate.withDefaults()
-	setDefault(&o.Deflate.Threshold, 1024)
-	setDefault(&o.Deflate.Level, 1)
-	setDefault(&o.Deflate.Polling, 1024)
+	setDefault(&o.HTTP.Deflate.Threshold, 1024)
+	setDefault(&o.HTTP.Deflate.Level, 1)
+	setDefault(&o.HTTP.Deflate.Polling, 1024)
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
@@ -201,7 +202,7 @@ func (o *Options) check() error {
 	case len(o.HTTP.Path) < 2 || o.HTTP.Path[0] != '/':
 		return fmt.Errorf("%w: path %q does not begin with a slash", ErrOptions, o.HTTP.Path)
 	}
-	return errors.Join(o.Rate.check(), o.Deflate.check())
+	return errors.Join(o.Rate.check(), o.HTTP.Deflate.check())
 }
 
 func setDefault[T comparable](field *T, value T) {
