@@ -21,7 +21,10 @@ type waiting struct {
 
 // linkLost reports whether a publish failed for want of a link: there is none, or it broke under this very message, which then counts as not sent.
 func linkLost(err error) bool {
-	var broken net.Error
+	if err == nil {
+		return false
+	}
+	var broken net.Error // on the heap: not for what went well
 	return errors.Is(err, nats.ErrReconnectBufExceeded) || errors.As(err, &broken) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, io.EOF)
 }
 

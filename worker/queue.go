@@ -41,6 +41,7 @@ func (t *task) size() int {
 type queue struct {
 	mu      sync.Mutex
 	tasks   []task
+	first   [1]task // where tasks begins again: most sockets have one event at a time
 	head    int
 	bytes   int
 	running bool
@@ -85,7 +86,7 @@ func (q *queue) next() (t task, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.head == len(q.tasks) {
-		q.tasks, q.head, q.running = nil, 0, false
+		q.tasks, q.head, q.running = q.first[:0], 0, false
 		return task{}, false
 	}
 	t = q.tasks[q.head]
