@@ -127,6 +127,12 @@ func TestDrainClosesPolling(t *testing.T) {
 	without, other := nodes[0].pollPID()
 	elsewhere := *without
 	elsewhere.rig = nodes[1]
+	app.emitSocket(other, "", payload(`["queued"]`))
+	eventually(t, "queued", func() (is bool) {
+		s, l := nodes[0].session(without.sid)
+		nodes[0].onLoop(l, func() { is = len(s.queue) == 1 })
+		return is
+	})
 	get := with.GetSoon(t.Context())
 	with.polls()
 	done := nodes[0].drains()
@@ -139,6 +145,10 @@ func TestDrainClosesPolling(t *testing.T) {
 	app.expectLeave(id, reasonServerShutdown)
 	elsewhere.Send(`42["relayed"]`)
 	app.expectEvent(`["relayed"]`)
+	// First the event, and then the close: in one answer, the stock client would lose count.
+	if a := elsewhere.Get(); a.status != 200 || !strings.HasPrefix(a.body, `42["queued"`) || strings.HasSuffix(a.body, "\x1e1") {
+		t.Fatalf("%+v", a)
+	}
 	if a := elsewhere.Get(); a.status != 200 || a.body != "1" {
 		t.Fatalf("%+v", a)
 	}

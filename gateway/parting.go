@@ -32,8 +32,13 @@ func (s *session) part() {
 	}
 }
 
-// partPoll answers the open GET with all that was queued, and the close.
+// partPoll answers the open GET with what is queued, and the next one with the close. Not one with both: the stock client handles events a little
+// later than a close, by when it counts them neither as had nor as missed, and would have them twice.
 func (s *session) partPoll() {
+	if len(s.queue) > 0 {
+		s.answer()
+		return
+	}
 	s.queue = append(s.queue, s.loop.gw.fixed.close)
 	s.answer()
 	s.wait(graceTime)

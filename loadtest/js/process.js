@@ -102,10 +102,10 @@ export class Process {
   }
 
   /** Ends the process as an operator would; anything but a clean exit is an error. */
-  async stop() {
+  async stop(deadline = stopDeadline) {
     if (!this.running) return;
     this.child.kill("SIGTERM");
-    const timer = setTimeout(() => this.child.kill("SIGKILL"), stopDeadline);
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), deadline);
     const [code, signal] = await this.exited;
     clearTimeout(timer);
     if (code !== 0) throw this.#failure(`did not stop cleanly (code ${code}, signal ${signal})`);
