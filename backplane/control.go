@@ -32,6 +32,7 @@ type Connect struct {
 	Rooms     []string        `json:"rooms,omitempty"`  // of a socket that gets a new home
 	Data      json.RawMessage `json:"data,omitempty"`   // likewise
 	Recovered bool            `json:"recovered,omitempty"`
+	Rehomed   bool            `json:"rehomed,omitempty"` // recovered because its worker was lost: its client notices nothing
 }
 
 // Connected answers a Connect: accepted (Error is nil) by the named worker, or refused.

@@ -91,7 +91,7 @@ func (k *socket) request(recovered bool) []byte {
 		c.User, c.Claims = identity.User, identity.Claims
 	}
 	if recovered {
-		c.Rooms, c.Data = k.roomNames(), k.data
+		c.Rooms, c.Data, c.Rehomed = k.roomNames(), k.data, k.detached == nil
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -114,6 +115,38 @@ func TestNoRecovery(t *testing.T) {
 		if got := c.Expect(`40*{"sid":"*","pid":"*"}`); got[1] == id {
 			t.Errorf("%s: recovered", name)
 		}
+	}
+}
+
+// An application may refuse a client that comes back: the client is told, and its socket ends. It hears what the socket is that it decides about.
+func TestRefusedRecovery(t *testing.T) {
+	r := recovering(t)
+	c := r.ws()
+	id, pid := c.joinPID()
+	next(t, r.app.connects)
+	r.detach(c, id)
+	r.app.onConnect(func(backplane.Connect) *backplane.Connected {
+		return &backplane.Connected{Error: &backplane.ConnectError{Message: "no more"}}
+	})
+	c = r.ws()
+	c.Send(fmt.Sprintf(`40{"pid":%q,"offset":""}`, pid))
+	c.Expect(`44{"message":"no more"}`)
+	if request := next(t, r.app.connects); request.Socket != id || !request.Recovered || request.Rehomed {
+		t.Errorf("%+v", request)
+	}
+	r.app.onConnect(accept())
+	c.Send(fmt.Sprintf(`40{"pid":%q,"offset":""}`, pid))
+	if got := c.Expect(`40{"sid":"*","pid":"*"}`); got[0] == id {
+		t.Error("recovered after all")
+	}
+	next(t, r.app.connects)
+	lost, err := json.Marshal(backplane.Lost{Worker: "w1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.app.publish(&backplane.Msg{Subject: r.app.conn.Lost(), Data: lost})
+	if request := next(t, r.app.connects); !request.Recovered || !request.Rehomed {
+		t.Errorf("a new home: %+v", request)
 	}
 }
 

@@ -15,7 +15,7 @@ func (s *Socket) admit(reply string) {
 		s.refuse(reply, err)
 		return
 	}
-	if !s.request.Recovered {
+	if s.isChecked() {
 		for _, m := range s.nsp.Handlers.forMiddleware() {
 			if err := s.guard(func() error { return (*m)(s.handlerContext(), s) }); err != nil {
 				s.refuse(reply, err)
@@ -24,6 +24,12 @@ func (s *Socket) admit(reply string) {
 		}
 	}
 	s.accept(reply)
+}
+
+// isChecked reports whether middleware decides about the socket: it is new, or its client comes back and that is to be checked. One whose
+// worker was lost is not: its client has done nothing.
+func (s *Socket) isChecked() bool {
+	return !s.request.Recovered || s.nsp.app.options.Recheck && !s.request.Rehomed
 }
 
 // handleConnect runs the connection handlers.

@@ -99,6 +99,23 @@ func TestRecoveredSkipsMiddleware(t *testing.T) {
 	c.expect(`["back",true,5,true,false]`)
 }
 
+// With Recheck, middleware decides about a client that comes back, but not about one whose worker was lost.
+func TestRecheck(t *testing.T) {
+	server := startServer(t)
+	g := newGateway(t, server, "g1")
+	app := start(t, server, worker.Options{Recheck: true}, func(app *worker.App) {
+		app.Namespace("/").Use(func(ctxt, socket) error { return errors.New("no more") })
+	})
+	back := g.newClient("/").connect(app, "", func(r *backplane.Connect) { r.Recovered = true })
+	if back.Error == nil || back.Error.Message != "no more" {
+		t.Errorf("%+v", back)
+	}
+	rehomed := g.newClient("/").connect(app, "", func(r *backplane.Connect) { r.Recovered, r.Rehomed = true, true })
+	if rehomed.Error != nil {
+		t.Errorf("%+v", rehomed)
+	}
+}
+
 func TestPattern(t *testing.T) {
 	server := startServer(t)
 	g := newGateway(t, server, "g1")

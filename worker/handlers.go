@@ -78,7 +78,7 @@ func without[F any](list []*F, f *F) []*F {
 	return slices.Concat(list[:i], list[i+1:])
 }
 
-// Use adds middleware. It is not run again for a socket that comes back ([Socket.Recovered]): that was let
+// Use adds middleware. Without [Options.Recheck] it is not run again for a socket that comes back ([Socket.Recovered]): that was let
 // in before.
 func (h *Handlers) Use(m Middleware) (remove func()) { return add(h, &h.middleware, m, false) }
 

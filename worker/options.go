@@ -52,6 +52,7 @@ type Options struct {
 	RequestTimeout time.Duration `name:"request-timeout" default:"5s" help:"How long gateways and routers are waited for, unless the caller says."`
 	Handover       time.Duration `name:"handover" default:"500ms" help:"How long a worker that stops goes on serving while its sockets move."`
 	MoveTimeout    time.Duration `name:"move-timeout" default:"2s" help:"How long a socket that moves to another gateway waits for its last event from the former one."`
+	Recheck        bool          `name:"recheck" help:"Also run middleware for clients that come back to their sockets; they were let in before."`
 
 	// StopTimeout is how long Run gives handlers to finish; default DefaultStopTimeout.
 	StopTimeout time.Duration `kong:"-"`
