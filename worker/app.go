@@ -46,7 +46,10 @@ type serves struct {
 
 // running is how far the worker has come.
 type running struct {
-	guest   bool // an emitter: it has no sockets, and nothing to tell routers
+	guest   bool                    // an emitter: it has no sockets, and nothing to tell routers
+	first   []func(context.Context) // to run from the start on
+	ctx     context.Context         // of these
+	cancel  context.CancelFunc
 	mu      sync.Mutex
 	started bool
 	leaving atomic.Bool   // told the routers so
@@ -78,6 +81,7 @@ func New(o Options) (*App, error) {
 		func() float64 { return float64(a.sockets.len()) },
 		func() float64 { return float64(a.replies.len()) })
 	a.ctx, a.cancel = context.WithCancelCause(context.Background())
+	a.run.ctx, a.run.cancel = context.WithCancel(a.ctx)
 	return a, nil
 }
 
@@ -172,6 +176,10 @@ func (a *App) Start(ctx context.Context) error {
 	if err := conn.Flush(ctx); err != nil {
 		a.options.Log.Warn("first sign of life is still on its way", zap.Error(err))
 	}
+	for _, f := range a.run.first {
+		a.background(f)
+	}
+	a.run.first = nil
 	a.options.Log.Info(a.kind()+" is up", zap.String("worker", a.options.ID), zap.Strings("namespaces", a.namespaces()))
 	return nil
 }
@@ -204,6 +212,7 @@ func (a *App) stop(ctx context.Context) (err error) {
 	defer a.run.mu.Unlock()
 	defer a.cancel(ErrNotRunning)
 	if !a.run.started {
+		a.run.cancel()
 		a.run.started = true // and can no longer start
 		return nil
 	}
@@ -214,6 +223,7 @@ func (a *App) stop(ctx context.Context) (err error) {
 	for _, s := range a.sockets.takeAll() {
 		s.gone(ErrNotRunning)
 	}
+	a.run.cancel()
 	err = errors.Join(err, a.wait(ctx, a.extra))
 	a.watches.closeAll(a.conn.Load())
 	close(a.run.quit)

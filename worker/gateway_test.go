@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -50,6 +51,8 @@ type known struct {
 type many struct {
 	asked int
 	mute  bool // they are not answered
+
+	watchers []*watcher
 }
 
 // arrivals is what the worker has sent, but to sockets.
@@ -138,6 +141,10 @@ func newGateway(tb testing.TB, server *backplane.Server, node string) *fakeGatew
 func (g *fakeGateway) take(m *backplane.Msg) {
 	if id, verb, arg, ok := g.conn.ParseSocket(m.Subject); ok {
 		g.toSocket(m, id, verb, arg)
+		return
+	}
+	if strings.HasPrefix(m.Subject, g.conn.Watch("r"+g.node, "")) {
+		g.renewed(m)
 		return
 	}
 	switch m.Subject {
@@ -298,6 +305,7 @@ func (g *fakeGateway) control(m *backplane.Msg, c *client) {
 		g.publish(g.conn.Worker(c.worker, "disconnect", c.id), "", []byte("server namespace disconnect"))
 	case backplane.OpInfo:
 	}
+	g.tellLocked()
 	reply.Data = c.data
 	reply.Seen = backplane.Seen{Node: g.node, Epoch: g.epoch, Version: g.version}
 	reply.Rooms = append([]string{c.id}, c.rooms...)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"patchbay/backplane"
+	"patchbay/worker"
 )
 
 // matches reports whether a client is among those that a query is about.
@@ -64,6 +65,7 @@ func (g *fakeGateway) sweep(m *backplane.Msg) {
 			}
 		}
 	}
+	g.tellLocked()
 	reply.Seen = backplane.Seen{Node: g.node, Epoch: g.epoch, Version: g.version}
 	if !g.many.mute {
 		g.publish(m.Reply, "", g.encode(reply))
@@ -77,6 +79,10 @@ func (g *fakeGateway) query(m *backplane.Msg) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.mute {
+		return
+	}
+	if q.Op == backplane.QueryWatch {
+		g.watch(&q, m.Reply)
 		return
 	}
 	g.asked <- q
@@ -130,5 +136,80 @@ func (g *fakeGateway) page(answer *backplane.Answer, after string) {
 	answer.Sockets = slices.DeleteFunc(answer.Sockets, func(s backplane.SocketInfo) bool { return s.ID <= after })
 	if len(answer.Sockets) > 1 {
 		answer.Sockets, answer.Next = answer.Sockets[:1], answer.Sockets[0].ID
+	}
+}
+
+// knows has the router name workers as serving the root namespace.
+func (g *fakeGateway) knows(apps ...*worker.App) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, app := range apps {
+		g.workers = append(g.workers, backplane.WorkerInfo{ID: app.ID(), Namespaces: []string{"/"}})
+	}
+}
+
+// watcher is who watches a room of the root namespace, with what was told.
+type watcher struct {
+	to, renew string
+	room      string
+	seq       uint64
+	told      map[string]backplane.PresenceSocket
+}
+
+// watch begins to watch. It holds what is told against what was told before: see tellLocked.
+func (g *fakeGateway) watch(q *backplane.Query, to string) {
+	w := &watcher{to: to, renew: g.conn.Watch("r"+g.node, number(len(g.many.watchers))), room: *q.Room, told: map[string]backplane.PresenceSocket{}}
+	if _, err := g.inbox.Subscribe(w.renew); err != nil {
+		g.Error(err)
+	}
+	g.many.watchers = append(g.many.watchers, w)
+	g.tellLocked()
+}
+
+// tellLocked tells all watchers what is news, as routers do.
+func (g *fakeGateway) tellLocked() {
+	for _, w := range g.many.watchers {
+		p := backplane.Presence{Seq: w.seq + 1, First: w.seq == 0}
+		if p.First {
+			p.Renew = w.renew
+		}
+		now := map[string]bool{}
+		for id, c := range g.clients {
+			if !slices.Contains(c.rooms, w.room) {
+				continue
+			}
+			now[id] = true
+			one := backplane.PresenceSocket{ID: id, Node: g.node}
+			for _, r := range c.rooms {
+				if user, ok := backplane.UserOf(r); ok {
+					one.User = user
+				}
+			}
+			if w.told[id] != one {
+				w.told[id] = one
+				p.Joined = append(p.Joined, one)
+			}
+		}
+		for id := range w.told {
+			if !now[id] {
+				delete(w.told, id)
+				p.Left = append(p.Left, id)
+			}
+		}
+		if p.First || len(p.Joined)+len(p.Left) > 0 {
+			w.seq++
+			g.publish(w.to, "", g.encode(p))
+		}
+	}
+}
+
+// renewed answers who renews a watch.
+func (g *fakeGateway) renewed(m *backplane.Msg) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, w := range g.many.watchers {
+		if w.renew == m.Subject && m.Reply != "" {
+			g.publish(m.Reply, "", g.encode(backplane.Presence{Alive: true, Seq: w.seq}))
+		}
 	}
 }
