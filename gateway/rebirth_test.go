@@ -25,10 +25,7 @@ func TestRestartUnderTheSameID(t *testing.T) {
 	nodes := cluster(t, 2)
 	app := nodes[0].app
 	app.onConnect(accept("a", "b"))
-	c := &reader{wsClient: nodes[0].ws()}
-	c.Send("40")
-	for !c.read() {
-	}
+	c := nodes[0].newReader()
 	s := &stream{app: app, socket: c.id}
 	c.net.Close()
 	app.expectLeave(c.id, reasonTransportClose)
