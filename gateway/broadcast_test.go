@@ -175,7 +175,7 @@ func TestVolatile(t *testing.T) {
 		e := backplane.Emit{Payload: payload(json), Volatile: true}
 		r.app.publish(e.Encode(r.app.conn.SocketEmit(id), ""))
 	}
-	volatile(`["dropped"]`) // no GET is open (PROTOCOL 22)
+	volatile(`["dropped"]`) // no GET is open
 	eventually(t, "the drop", func() bool { return value(r.gw.metrics.dropped) == 1 })
 	got := p.GetSoon(t.Context())
 	p.polls()

@@ -39,7 +39,7 @@ func TestFullFragmentsAndPing(t *testing.T) {
 	c.pong("ping")
 	c.Raw(maskedFrame(true, ws.OpContinuation, ""))
 	r.app.expectEvent(`["` + strings.Repeat("x", 94) + `"]`)
-	// One byte more is too much, from the announced length alone (PROTOCOL 6).
+	// One byte more is too much, from the announced length alone.
 	c.Raw(maskedFrame(false, ws.OpText, strings.Repeat("x", 100)))
 	c.Raw(maskedFrame(true, ws.OpContinuation, "x")[:6])
 	c.ExpectClose(ws.StatusMessageTooBig)
@@ -85,7 +85,7 @@ func TestBadFrames(t *testing.T) {
 	eventually(t, "one session left", func() bool { n := r.counts(); return n.sessions == 1 && n.conns == 1 })
 }
 
-// Harmless packets over WebSocket: a close is ignored (PROTOCOL 4), so are stray pongs (PROTOCOL 11).
+// Harmless packets over WebSocket: a close is ignored, so are stray pongs.
 func TestIgnoredPackets(t *testing.T) {
 	r := newRig(t)
 	c, _ := r.join("")
@@ -145,12 +145,12 @@ func TestPingTimeout(t *testing.T) {
 		o.Engine.PingInterval, o.Engine.PingTimeout = 100*time.Millisecond, 50*time.Millisecond
 	})
 	c, id := r.join("")
-	c.Send(`42["no pong"]`) // messages do not count (PROTOCOL 11)
+	c.Send(`42["no pong"]`) // messages do not count
 	c.Expect("2")
 	c.ExpectClose(0)
 	r.app.expectLeave(id, reasonPingTimeout)
 	p, id := r.pollJoin()
-	p.Expect("2", "1") // PROTOCOL 7
+	p.Expect("2", "1") // as the reference does
 	r.app.expectLeave(id, reasonPingTimeout)
 	eventually(t, "nothing left", func() bool { return r.counts() == counts{} })
 }

@@ -99,7 +99,7 @@ func TestDisconnectOnPolling(t *testing.T) {
 	r := newRig(t)
 	p, id := r.pollJoin()
 	r.app.control(id, backplane.Control{Op: backplane.OpDisconnect, Close: true})
-	p.Expect("41", "6", "1") // PROTOCOL 7
+	p.Expect("41", "6", "1") // as the reference does
 	if a := p.Get(); a.status != 400 {
 		t.Errorf("%+v", a)
 	}

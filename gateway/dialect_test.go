@@ -87,7 +87,7 @@ func (p *oldClient) post(body string, headers ...string) {
 	}
 }
 
-// Without the option old clients are refused, by polling and by WebSocket; with it, whatever is not 4 is 3 (PROTOCOL 3).
+// Without the option old clients are refused, by polling and by WebSocket; with it, whatever is not 4 is 3.
 func TestOldClientsAreRefused(t *testing.T) {
 	r := newRig(t)
 	if a := r.browser().Do(http.MethodGet, "EIO=3&transport=polling", ""); a.status != 400 || a.body != `{"code":5,"message":"Unsupported protocol version"}` {

@@ -39,7 +39,7 @@ func TestEventsOnWebSocket(t *testing.T) {
 	if e := r.app.expectEvent(`["binack",{"_placeholder":true,"num":0}]`, "x"); e.reply != r.app.conn.SocketAck(id, "5") {
 		t.Errorf("reply %q", e.reply)
 	}
-	// Harmless: no payload, a number for a name, unknown acks (PROTOCOL 16), and 450- (PROTOCOL 19).
+	// Harmless: no payload, a number for a name, unknown acks, and 450-.
 	c.Send("42", `42[1,"n"]`, `43[]`, `4399["unknown"]`, `450-["zero"]`)
 	r.app.expectEvent(`[1,"n"]`)
 	r.app.expectEvent(`["zero"]`)
@@ -63,7 +63,7 @@ func TestEventsOnPolling(t *testing.T) {
 	r.app.expectEvent(`["late",{"_placeholder":true,"num":0}]`, "\x05")
 }
 
-// What a client may not send closes the whole connection (PROTOCOL 15, 18, 23, 24). Others do not notice.
+// What a client may not send closes the whole connection. Others do not notice.
 func TestForcedClose(t *testing.T) {
 	r := newRig(t)
 	other, _ := r.join("")

@@ -12,7 +12,7 @@ func TestCORS(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.HTTP.CORSOrigin = "http://a,http://b" })
 	p := r.browser()
 	allowed := func(a answer) string { return a.header.Get("Access-Control-Allow-Origin") }
-	for _, query := range []string{"EIO=4&transport=polling", "EIO=4&transport=nonsense", "EIO=4&transport=polling&sid=x"} { // PROTOCOL 13
+	for _, query := range []string{"EIO=4&transport=polling", "EIO=4&transport=nonsense", "EIO=4&transport=polling&sid=x"} { // as the reference does
 		if a := p.Do("GET", query, "", "Origin", "http://b"); allowed(a) != "http://b" || a.header.Get("Access-Control-Allow-Credentials") != "true" || a.header.Get("Vary") != "Origin" {
 			t.Errorf("%s: %v", query, a.header)
 		}

@@ -68,7 +68,7 @@ func TestRefusedConnect(t *testing.T) {
 	if n := r.counts(); n.sockets != 0 || n.namespaces != 0 {
 		t.Errorf("left: %+v", n)
 	}
-	c.ExpectClose(0) // a refusal does not stop the connect timeout (PROTOCOL 17)
+	c.ExpectClose(0) // a refusal does not stop the connect timeout
 	if n := value(r.gw.metrics.connectTimeouts); n != 1 {
 		t.Errorf("%v connect timeouts", n)
 	}

@@ -15,7 +15,7 @@ const (
 	badRequest = `{"code":3,"message":"Bad request"}`
 )
 
-// Errors, in the reference's order of checks (PROTOCOL 1).
+// Errors, in the reference's order of checks.
 func TestRefusals(t *testing.T) {
 	r := newRig(t)
 	p := r.poll()
@@ -76,7 +76,7 @@ func TestSecondGet(t *testing.T) {
 	p, id := r.pollJoin()
 	first := p.GetSoon(t.Context())
 	p.polls()
-	if a := p.Get(); a.status != 400 { // PROTOCOL 5
+	if a := p.Get(); a.status != 400 { // as the reference does
 		t.Errorf("%+v", a)
 	}
 	if a := next(t, first); a.status != 200 || a.body != "1" {
@@ -127,7 +127,7 @@ func TestAnswerThatNobodyTakes(t *testing.T) {
 
 func TestBadPosts(t *testing.T) {
 	r := newRig(t)
-	t.Run("binary content", func(t *testing.T) { // PROTOCOL 12
+	t.Run("binary content", func(t *testing.T) { // as the reference does
 		p, id := r.pollJoin()
 		open := p.GetSoon(t.Context())
 		p.polls()
@@ -139,7 +139,7 @@ func TestBadPosts(t *testing.T) {
 			t.Errorf("the open GET: %+v", a)
 		}
 	})
-	t.Run("overlapping", func(t *testing.T) { // PROTOCOL 5
+	t.Run("overlapping", func(t *testing.T) { // as the reference does
 		p, id := r.pollJoin()
 		raw := r.raw()
 		raw.Raw([]byte("POST /socket.io/?" + p.query() + " HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n42["))
@@ -164,7 +164,7 @@ func TestBadPosts(t *testing.T) {
 		raw.net.Close()
 		r.app.expectLeave(id, reasonTransportClose)
 	})
-	t.Run("oversize", func(t *testing.T) { // PROTOCOL 6
+	t.Run("oversize", func(t *testing.T) { // as the reference does
 		p, _ := r.pollJoin()
 		text := `42["` + strings.Repeat("x", 1_000_000-6) + `"]`
 		p.Send(text)
@@ -196,7 +196,7 @@ func TestBadPosts(t *testing.T) {
 		p.sid = c.sid
 		p.Do("POST", p.query(), "x", "Content-Type", "application/octet-stream")
 		p.Get()
-		c.Alive(r.app) // nothing that polling does is the WebSocket's business (PROTOCOL 9)
+		c.Alive(r.app) // nothing that polling does is the WebSocket's business
 	})
 }
 
@@ -205,7 +205,7 @@ func TestGoodbyeByPost(t *testing.T) {
 	p, id := r.pollJoin()
 	open := p.GetSoon(t.Context())
 	p.polls()
-	p.Send("1") // PROTOCOL 4
+	p.Send("1") // as the reference does
 	if a := next(t, open); a.body != "6" {
 		t.Errorf("%+v", a)
 	}

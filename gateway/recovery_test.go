@@ -32,7 +32,7 @@ func (r *rig) detach(c *wsClient, id string) {
 }
 
 // Back on the same loop or another one: the same socket, what it missed and nothing else, then the CONNECT, then
-// what is new (PROTOCOL 20, 21).
+// what is new.
 func TestRecovery(t *testing.T) {
 	r := recovering(t)
 	r.app.onConnect(func(c backplane.Connect) *backplane.Connected {

@@ -13,7 +13,7 @@ func TestUpgrade(t *testing.T) {
 	open := p.GetSoon(t.Context())
 	p.polls()
 	c := p.probe()
-	if a := next(t, open); a.body != "6" { // PROTOCOL 8
+	if a := next(t, open); a.body != "6" { // as the reference does
 		t.Errorf("%+v", a)
 	}
 	// A GET begun after the probe is ended as well.
@@ -37,7 +37,7 @@ func TestUpgrade(t *testing.T) {
 	if n := value(r.gw.metrics.upgrades); n != 1 {
 		t.Errorf("%v upgrades", n)
 	}
-	for _, method := range []string{"GET", "POST"} { // PROTOCOL 9
+	for _, method := range []string{"GET", "POST"} { // as the reference does
 		if a := p.Do(method, p.query(), "4x"); a.status != 400 || a.body != badRequest {
 			t.Errorf("%+v", a)
 		}
@@ -65,7 +65,7 @@ func TestUpgradeAtOnce(t *testing.T) {
 	}
 }
 
-// A dropped, silent or bad probe leaves polling intact, and a later upgrade possible (PROTOCOL 10).
+// A dropped, silent or bad probe leaves polling intact, and a later upgrade possible.
 func TestFailedProbes(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.Engine.UpgradeTimeout = 200 * time.Millisecond })
 	p, _ := r.pollJoin()
