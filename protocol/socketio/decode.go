@@ -84,20 +84,36 @@ func cutNamespace(data []byte, limits *Limits) (nsp, query string, rest []byte, 
 	if i := bytes.IndexByte(window, ','); i >= 0 {
 		name, rest = data[:i], data[i+1:]
 	}
+	nsp, query, err = splitNamespace(name, limits)
+	return nsp, query, rest, err
+}
+
+// ParseNamespace checks a namespace that comes otherwise than in a text packet,
+// and splits its query string off. Errors: [ErrNamespace].
+func ParseNamespace(name []byte, lim *Limits) (nsp, query string, err error) {
+	if len(name) == 0 || name[0] != '/' || bytes.IndexByte(name, ',') >= 0 {
+		return "", "", ErrNamespace
+	}
+	limits := lim.effective()
+	return splitNamespace(name, &limits)
+}
+
+// splitNamespace checks a namespace with its query string.
+func splitNamespace(name []byte, limits *Limits) (nsp, query string, err error) {
 	for _, c := range name {
 		if c < ' ' || c == 0x7f {
-			return "", "", nil, ErrNamespace
+			return "", "", ErrNamespace
 		}
 	}
 	name, after, _ := bytes.Cut(name, []byte{'?'})
 	if len(name) > limits.NamespaceLength || len(after) > limits.QueryLength ||
 		!utf8.Valid(name) || !utf8.Valid(after) {
-		return "", "", nil, ErrNamespace
+		return "", "", ErrNamespace
 	}
 	if len(name) == len(Root) {
-		return Root, string(after), rest, nil
+		return Root, string(after), nil
 	}
-	return string(name), string(after), rest, nil
+	return string(name), string(after), nil
 }
 
 // cutAckID reads the digits of an ack id.
@@ -113,6 +129,17 @@ func cutAckID(data []byte, most int) (id uint64, rest []byte, err error) {
 		return 0, nil, ErrAckID
 	}
 	return id, data[i:], nil
+}
+
+// CheckPayload checks a payload that comes otherwise than in a text packet, by the
+// rules that [Decode] has for the type. Nil is absent. Errors: [ErrPayload],
+// [ErrReservedEvent], [ErrJSON], [ErrUTF8], [ErrDepth].
+func CheckPayload(t PacketType, payload []byte, lim *Limits) error {
+	if len(payload) == 0 {
+		return nil
+	}
+	limits := lim.effective()
+	return checkPayload(t, payload, limits.Depth)
 }
 
 // checkPayload checks a payload that is there. The shape comes first where one

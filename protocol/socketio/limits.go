@@ -62,6 +62,12 @@ func (l *Limits) effective() Limits {
 	return e
 }
 
+// MaxAttachments is the most attachments per packet, with the default applied.
+func (l *Limits) MaxAttachments() int {
+	limits := l.effective()
+	return limits.Attachments
+}
+
 func orDefault(value, otherwise int) int {
 	if value == 0 {
 		return otherwise

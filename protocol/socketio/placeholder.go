@@ -1,11 +1,21 @@
 package socketio
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+)
 
 const (
 	placeholderKey = "_placeholder"
 	numKey         = "num"
 )
+
+// AppendPlaceholder appends the placeholder for an attachment.
+func AppendPlaceholder(dst []byte, num int) []byte {
+	dst = append(dst, `{"_placeholder":true,"num":`...)
+	dst = strconv.AppendInt(dst, int64(num), 10)
+	return append(dst, '}')
+}
 
 // CheckPlaceholders checks that every placeholder in the payload of a binary
 // packet, {"_placeholder":true,"num":N} anywhere in it, stands for one of the
