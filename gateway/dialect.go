@@ -11,14 +11,15 @@ import (
 	"patchbay/protocol/socketio"
 )
 
-// dialects are what a session's client may speak besides Engine.IO 4: Engine.IO 3, which is what Socket.IO 2
-// clients speak. The handshake tells.
-const dialects = flagOld | flagBase64
+// dialects are what a session's client may speak besides Engine.IO 4 with JSON: Engine.IO 3, which is what Socket.IO 2
+// clients speak, or msgpack. Of the first the handshake tells, of the second the first Socket.IO packet.
+const dialects = flagOld | flagBase64 | flagMsgpack | flagSpoke
 
 // The kinds of clients that a gateway has met.
 const (
 	kindOld       uint32 = 1 << iota // Engine.IO 3
 	kindDeflating                    // permessage-deflate
+	kindMsgpack                      // the msgpack parser
 )
 
 // dialect is what the query of a handshake tells of the client. ok is false for a version that is not served.
@@ -42,6 +43,9 @@ func (s *session) speak(flags sessionFlags) {
 	s.flags |= flags
 	if flags&flagOld != 0 {
 		s.loop.gw.kinds.Or(kindOld)
+	}
+	if flags&flagMsgpack != 0 {
+		s.loop.gw.kinds.Or(kindMsgpack)
 	}
 }
 

@@ -22,6 +22,9 @@ import (
 // subject and headers.
 const messageHeadroom = 16 << 10
 
+// maxServedAttachments is the most attachments of an application's packet: more than a message of the backplane holds.
+const maxServedAttachments = 1 << 30
+
 // ErrStopping is why a gateway that stops is not ready.
 var ErrStopping = errors.New("gateway: stopping")
 
@@ -105,6 +108,7 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 	gw.epoch.Store(uint64(gw.started.UnixMilli()))
 	gw.recovery = max(0, time.Duration(options.Engine.Recovery))
 	gw.limits.Attachments = options.Limits.Attachments
+	gw.served.Attachments, gw.served.AckIDDigits = maxServedAttachments, socketio.MaxAckIDDigits
 	gw.served.Depth = socketio.MaxDepth // what an application makes of a client's arguments may be deeper than they are
 	gw.secret = []byte(options.Secret)
 	if options.Secret == "" {

@@ -30,6 +30,10 @@ type assembly struct {
 // message handles an Engine.IO message: a Socket.IO packet, or an attachment.
 // Its data is valid during the call.
 func (s *session) message(p engineio.Packet) {
+	if s.msgpack(p.Binary) {
+		s.packed(p)
+		return
+	}
 	if p.Binary {
 		s.attachment(p.Data)
 		return

@@ -79,6 +79,8 @@ const (
 	flagJoined                             // has been in a namespace
 	flagOld                                // Engine.IO 3 and Socket.IO 4
 	flagBase64                             // of these, one that takes no binary
+	flagMsgpack                            // packets are msgpack
+	flagSpoke                              // has sent a Socket.IO packet, which told
 )
 
 // newSID makes an id for a new session of this loop.

@@ -23,9 +23,11 @@ type wire struct {
 type form uint8
 
 const (
-	formFramed   form = iota // attachments for Engine.IO 3: the packet type goes before the bytes
-	formBase64               // attachments for clients of Engine.IO 3 that take no binary
-	formSqueezed             // all of it, compressed
+	formFramed          form = iota // attachments for Engine.IO 3: the packet type goes before the bytes
+	formBase64                      // attachments for clients of Engine.IO 3 that take no binary
+	formSqueezed                    // all of it, compressed
+	formMsgpack                     // msgpack: all of it in one binary message
+	formSqueezedMsgpack             // that, compressed
 	formCount
 )
 
@@ -64,7 +66,12 @@ func (w *wire) attach(all [][]byte) {
 
 // sendWire sends a Socket.IO packet in the form that the client takes.
 func (s *session) sendWire(w *wire) {
-	if d := s.loop.gw.deflater; d.squeezes(s, w) {
+	d := s.loop.gw.deflater
+	switch {
+	case s.flags&flagMsgpack != 0:
+		s.sendAll(s.loop.gw.packedFor(s, w))
+		return
+	case d.squeezes(s, w):
 		s.sendAll(w.in(formSqueezed, func() []packet { return d.all(w) }))
 		return
 	}
@@ -119,11 +126,14 @@ func base64Packet(data []byte) (p packet) {
 
 // size is what the wire takes, in bytes, when it has all the forms that the kinds of clients want that were here.
 func (w *wire) size(kinds uint32) int {
-	attached := 0
+	text, attached := len(w.text.frame), 0
 	for i := range w.attached {
 		attached += len(w.attached[i].frame)
 	}
-	size := len(w.text.frame) + attached
+	size := text + attached
+	if kinds&kindMsgpack != 0 {
+		size += 3*text + attached // numbers may grow
+	}
 	if kinds&kindDeflating != 0 && !w.plain {
 		size += size // at most
 	}
