@@ -80,6 +80,15 @@ func (s *session) closePolling(kind closeKind) {
 // two at the same time on two connections, and the GET is to be answered whichever is read first.
 const goodbyeTime = 20 * time.Millisecond
 
+// goodbye holds the POST by which the client closed. If it was the server that closed first, the client will not fetch the rest.
+func (s *session) goodbye(r *request) {
+	if s.bye != nil {
+		s.bye.respond(posted())
+	}
+	s.bye = r
+	s.wait(min(goodbyeTime, s.deadline-s.loop.now))
+}
+
 // wait keeps a closing session for a while, for a GET to take leave of it.
 func (s *session) wait(d time.Duration) {
 	s.deadline = s.loop.now + d

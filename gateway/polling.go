@@ -199,7 +199,7 @@ func (s *session) post(r *request) {
 		if p.Type == engineio.Close {
 			s.close(reasonTransportClose, closeClient)
 			if s.state == sessionClosing {
-				s.bye = r
+				s.goodbye(r)
 				return
 			}
 			break

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"patchbay/backplane"
 )
 
 const (
@@ -217,6 +219,10 @@ func TestGoodbyeByPost(t *testing.T) {
 	p.Send(`42["last"]`, "1", `42["never"]`)
 	r.app.expectEvent(`["last"]`)
 	r.app.expectLeave(id, reasonTransportClose)
+	p, id = r.pollJoin() // after the server's own: it is not held for the time that others have to fetch the rest
+	r.app.control(id, backplane.Control{Op: backplane.OpDisconnect, Close: true})
+	r.app.expectLeave(id, reasonServerLeft)
+	p.Send("1")
 	eventually(t, "nothing left", func() bool { n := r.counts(); return n.sessions == 0 && n.timers == 0 })
 }
 

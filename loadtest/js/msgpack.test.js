@@ -83,6 +83,7 @@ for (const [mode, transports] of Object.entries(modes)) {
 
     it("is sent away", async () => {
       const client = await join();
+      if (!transports) await upgraded(client);
       const gone = next(client, "disconnect");
       client.emit("disconnect-me", false);
       assert.equal((await gone)[0], "io server disconnect");

@@ -113,6 +113,7 @@ for (const [mode, transports] of Object.entries(modes)) {
       client.disconnect();
       assert.deepEqual(await left, [id, "client namespace disconnect"]);
       const other = await join("", options);
+      if (!transports) await upgraded2(other);
       left = next(watcher, "peer-left");
       const gone = next(other, "disconnect");
       other.emit("disconnect-me", true);
