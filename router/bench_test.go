@@ -58,13 +58,13 @@ func fill(tb testing.TB, sockets, rooms, users int) (*table, float64) {
 func roomName(i int) string { return fmt.Sprintf("room-%06d", i) }
 
 func TestSocketSize(t *testing.T) {
-	for users, most := range map[int]float64{0: maxSocketBytes, 25_000: maxSharedBytes, 50_000: maxOwnUserBytes} {
+	for users, most := range map[int]float64{0: maxSocketBytes, 15_000: maxSharedBytes, 30_000: maxOwnUserBytes} {
 		t.Run(fmt.Sprintf("%d users", users), func(t *testing.T) {
-			table, bytes := fill(t, 50_000, 5_000, users)
+			table, bytes := fill(t, 30_000, 3_000, users)
 			if bytes > most {
 				t.Errorf("%.0f bytes per socket with three rooms, want at most %.0f", bytes, most)
 			}
-			estimate := float64(table.index.bytes()) / 50_000
+			estimate := float64(table.index.bytes()) / 30_000
 			if estimate < bytes*.75 || estimate > bytes*1.25 {
 				t.Errorf("the metric would say %.0f bytes per socket; it is %.0f", estimate, bytes)
 			}

@@ -316,7 +316,7 @@ func TestMembershipRandom(t *testing.T) {
 	seeds := []uint64{*seed}
 	if *seed == 0 {
 		seeds = nil
-		for range 30 {
+		for range 16 {
 			seeds = append(seeds, rand.Uint64())
 		}
 	}

@@ -29,6 +29,7 @@ async function start(program) {
       for (const [label, value] of Object.entries({ "Your name": name, ...fields })) await page.getByLabel(label, { exact: true }).fill(value);
       await page.locator("#enter button").click();
       await shows(page, "#state", "connected");
+      await shows(page, "#transport", "websocket"); // whoever goes while polling is missed at the next ping only
       return { page, complaints };
     },
     async picture(page, name) {

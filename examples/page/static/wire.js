@@ -46,8 +46,15 @@ function connect(auth) {
     return null;
   }
   const socket = io({ auth });
-  socket.on("connect", () => { problem(""); showState("connected"); });
-  socket.on("disconnect", () => showState("disconnected"));
+  const transport = (name) => { $("transport").textContent = name; };
+  socket.on("connect", () => {
+    problem("");
+    showState("connected");
+    const { engine } = socket.io;
+    transport(engine.transport.name);
+    engine.on("upgrade", ({ name }) => transport(name));
+  });
+  socket.on("disconnect", () => { showState("disconnected"); transport("–"); });
   socket.on("connect_error", (error) => {
     showState("disconnected");
     const again = socket.active || error.data?.retry === true;
