@@ -53,7 +53,8 @@ type Gap struct {
 // gaps are a connection's.
 type gaps struct {
 	links atomic.Uint64
-	back  chan Gap // capacity 1
+	at    atomic.Int64 // Unix nanoseconds of the last reconnection
+	back  chan Gap     // capacity 1
 	// Of NATS's callback goroutine alone.
 	away   time.Time     // since when; zero while all is repaired
 	margin time.Duration // what may be missing before it
@@ -101,6 +102,7 @@ func (c *Conn) disconnected(nc *nats.Conn, err error) {
 }
 
 func (c *Conn) reconnected(nc *nats.Conn) {
+	c.gaps.at.Store(time.Now().UnixNano())
 	gap := time.Since(c.gaps.away)
 	c.metrics.gapSeconds.Add(gap.Seconds())
 	again, repaired := c.publishAgain(c.gaps.away.Add(-c.gaps.margin))

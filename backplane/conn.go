@@ -162,6 +162,12 @@ func (c *Conn) failed(_ *nats.Conn, sub *nats.Subscription, err error) {
 // Connected reports whether NATS is reachable now.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 
+// Steady reports whether NATS is reachable and has been for a time, so that others, who may have lost it when
+// this connection did, have had that time to come back.
+func (c *Conn) Steady(d time.Duration) bool {
+	return c.nc.IsConnected() && time.Since(time.Unix(0, c.gaps.at.Load())) >= d
+}
+
 // MaxPayload is the largest message, in bytes, that the NATS server takes.
 func (c *Conn) MaxPayload() int64 { return c.nc.MaxPayload() }
 

@@ -50,7 +50,7 @@ type ConnectError struct {
 }
 
 // Moved tells a socket's worker which gateway holds the socket now, and asks whether the former one's last event has
-// come: from the new gateway to the worker's `moved` subject, a request. The answer is empty. It comes
+// come: from the new gateway to the worker's `moved` subject, a request. The answer is a Standing. It comes
 // when the worker has seen the former gateway's message on its `left` subject, whose data is the token, or
 // when it has waited for that long enough. If the worker does not have the socket, the answer bears NoSocket as HeaderError.
 type Moved struct {
@@ -160,6 +160,8 @@ type Lost struct {
 	Node   string `json:"node,omitempty"`
 	Worker string `json:"worker,omitempty"`
 	Epoch  uint64 `json:"epoch"`
+	// Leaving says that the worker has not died but stops, and works off what it has been given.
+	Leaving bool `json:"leaving,omitempty"`
 }
 
 // QueryOp says what a Query asks for.

@@ -1,6 +1,9 @@
 package backplane
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // DefaultPrefix is the first token of every subject.
 const DefaultPrefix = "pb"
@@ -102,9 +105,14 @@ func (s Subjects) SocketEmit(id string) string { return s.socket(id) + ".emit" }
 // data, info (see Control). The gateway that holds the socket answers.
 func (s Subjects) SocketControl(id string) string { return s.socket(id) + ".control" }
 
-// SocketAck is where the acknowledgement that a client asked for goes: the reply
-// subject of the event with that ack id. It survives a move of the socket.
+// SocketAck is where the acknowledgement that a client asked for goes. It survives a move of the socket. The reply
+// subjects of events say more: see Receipt.
 func (s Subjects) SocketAck(id string, ackID string) string { return s.socket(id) + ".ack." + ackID }
+
+// SocketMissing is where a worker says from which number on it has not had the socket's events.
+func (s Subjects) SocketMissing(id string, number uint64) string {
+	return s.socket(id) + "." + VerbMissing + "." + strconv.FormatUint(number, 10)
+}
 
 // SocketTake is where a gateway asks for a socket, to bring it to itself. The gateway that has it answers, and
 // its birth node if it is nowhere.
@@ -130,7 +138,7 @@ func (s Subjects) socket(id string) string {
 }
 
 // ParseSocket takes apart a subject that SocketsBorn matches: the socket's id, the
-// verb (emit, control, ack, take) and, for ack, the ack id.
+// verb (emit, control, ack, done, missing, take) and its argument: see Receipt.
 func (s Subjects) ParseSocket(subject string) (id, verb, arg string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, s.prefix+"socket.")
 	if !ok {
@@ -148,7 +156,8 @@ func (s Subjects) ParseSocket(subject string) (id, verb, arg string, ok bool) {
 
 // Node is a subject of one gateway: `<prefix>gateway.<node>.<verb>[.<arg>]`.
 // Verbs: connected (the answer to a CONNECT, arg the socket id), emit (to this node's sockets alone),
-// control (of many sockets, see NodeControl), snapshot (of its membership), handoff (what moves between two gateways).
+// control (of many sockets, see NodeControl), confirm (what workers are done with), snapshot (of its membership), handoff (what
+// moves between two gateways).
 func (s Subjects) Node(node, verb, arg string) string {
 	subject := s.prefix + "gateway." + node + "." + verb
 	if arg != "" {
@@ -165,7 +174,8 @@ func (s Subjects) Shelter() string { return s.prefix + "shelter" }
 
 // Worker is a subject of one worker, about one socket: `<prefix>worker.<id>.<verb>.<socket>`.
 // Verbs: connect (a CONNECT to decide, a request), open (the gateway has let the socket in), event (a client's
-// event), data (a change of the socket's data), disconnect (the socket is gone), left and moved (see Moved).
+// event; see Receipt), alive (a question: is the worker there, and what is its Standing), rehomed (another worker has the socket),
+// data (a change of the socket's data), disconnect (the socket is gone), left and moved (see Moved).
 // About none: reply and presence, then a number (answers, and what is watched), and peer (an event of another worker).
 func (s Subjects) Worker(worker, verb, socket string) string {
 	return s.prefix + "worker." + worker + "." + verb + "." + socket

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -93,6 +94,7 @@ func (s *session) pack() *parcel {
 		if k.acks != nil {
 			b.Acks, b.NextAck = k.acks.replies, k.acks.next
 		}
+		b.Events, b.Given = k.boxEvents(), k.givenEvents()
 		p.Sockets = append(p.Sockets, b)
 	}
 	return p
@@ -100,7 +102,9 @@ func (s *session) pack() *parcel {
 
 // box is what every socket takes along.
 func (k *socket) box() boxed {
-	return boxed{claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth, Owner: k.nsp.loop.tokens.of(k)}
+	return boxed{
+		claims: k.claims(), Worker: k.worker, Data: k.data, Auth: k.auth, Owner: k.nsp.loop.tokens.of(k), Number: k.number,
+	}
 }
 
 // recent are the last events that the socket was sent, oldest first, and whether there were more. If it is detached they are all that it has missed, as far
@@ -185,6 +189,7 @@ func (s *session) unpackSocket(box *boxed, t *taking) (*socket, error) {
 		id: box.ID, session: s, nsp: l.enter(box.Namespace), worker: gw.workerName(box.Worker), since: at,
 		data: box.Data, auth: box.Auth,
 	}
+	k.unboxEvents(box)
 	if err := k.nsp.add(k); err != nil {
 		k.nsp.exit()
 		return nil, err
@@ -243,26 +248,76 @@ func (k *socket) askMoved(token string) {
 
 // movedAnswer is a worker's answer to that.
 type movedAnswer struct {
-	id   string
-	gone bool // the worker is, or it does not know the socket
+	id       string
+	gone     bool // the worker is, or it does not know the socket
+	standing backplane.Standing
 }
 
 func (t *movedAnswer) run(l *loop) {
 	if k := l.sockets[t.id]; k != nil && k.homing != nil && k.homing.moved {
-		k.arrived(t.gone)
+		if t.gone {
+			k.homing = nil
+			k.seekHome(false)
+			return
+		}
+		k.arrived(t.standing)
 	}
 }
 
-// arrived passes on what waited, or looks for another home.
-func (k *socket) arrived(gone bool) {
-	gw, waiting, size := k.nsp.loop.gw, k.homing.waiting, k.homing.size
+// arrived passes on what waited.
+func (k *socket) arrived(s backplane.Standing) {
 	k.homing = nil
-	if gone {
-		k.seekHome()
-		k.homing.waiting, k.homing.size = waiting, size
+	if g := k.ledger; g != nil && g.given > 0 {
+		k.reconcile(s, g.first+uint64(g.given)-1)
+	}
+	k.give()
+}
+
+// boxedEvent is an event that no worker is known to be done with.
+type boxedEvent struct {
+	JSON        []byte   `json:"json"` // bytes: they must arrive as they are
+	Attachments [][]byte `json:"attachments,omitempty"`
+	AckID       uint64   `json:"ack,omitzero"`
+	WantsAck    bool     `json:"wantsAck,omitempty"`
+	Again       uint8    `json:"again,omitzero"`
+	Fatal       uint8    `json:"fatal,omitzero"`
+}
+
+// boxEvents are the socket's unconfirmed events; the last has the socket's number.
+func (k *socket) boxEvents() (all []boxedEvent) {
+	if k.ledger == nil {
+		return nil
+	}
+	for i := range k.ledger.len() {
+		e, p := k.ledger.at(i), k.ledger.payload(i)
+		all = append(all, boxedEvent{
+			JSON: bytes.Clone(p.JSON), Attachments: p.Attachments, AckID: e.ackID, WantsAck: e.wantsAck, Again: e.again, Fatal: e.fatal,
+		})
+	}
+	return all
+}
+
+// givenEvents is how many of them the worker has been given.
+func (k *socket) givenEvents() int {
+	if k.ledger == nil {
+		return 0
+	}
+	return k.ledger.given
+}
+
+// unboxEvents undoes boxEvents.
+func (k *socket) unboxEvents(box *boxed) {
+	k.number = box.Number
+	if len(box.Events) == 0 {
 		return
 	}
-	for _, e := range waiting {
-		gw.publish(gw.conn.Worker(k.worker, "event", k.id), e.reply, e.payload)
+	l := k.nsp.loop
+	g := l.open(k, box.Number+1-uint64(len(box.Events)))
+	for _, e := range box.Events {
+		g.add(backplane.Payload{JSON: e.JSON, Attachments: e.Attachments}, entry{ackID: e.AckID, wantsAck: e.WantsAck, again: e.Again, fatal: e.Fatal})
+	}
+	k.ledger = g
+	if g.given = min(box.Given, g.len()); g.given > 0 {
+		l.home(k.worker).attach(g)
 	}
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"regexp"
-	"strconv"
 
 	"patchbay/backplane"
 	"patchbay/gateway/handoff"
@@ -271,24 +270,6 @@ func (k *socket) transmit(w *wire, volatile bool) {
 	}
 	s.loop.gw.metrics.delivered.Inc()
 	s.sendWire(w)
-}
-
-// answered is an acknowledgement that the client asked for, on its way to the socket.
-type answered struct {
-	id      string
-	ackID   string
-	payload backplane.Payload
-}
-
-func (t *answered) run(l *loop) {
-	k := l.sockets[t.id]
-	ackID, err := strconv.ParseUint(t.ackID, 10, 64)
-	if k == nil || !k.here() || err != nil {
-		return
-	}
-	k.session.sendWire(encodePacket(socketio.Packet{
-		Type: socketio.Ack, Namespace: k.nsp.name, HasAck: true, AckID: ackID,
-	}, t.payload))
 }
 
 // encode encodes the emit for a namespace.

@@ -207,6 +207,13 @@ func TestBadBackplaneMessages(t *testing.T) {
 		{Subject: s.Namespace("/"), Data: nil},
 		{Subject: s.SocketEmit(id), Data: []byte(`["x"]`), Header: map[string][]string{backplane.HeaderAttachments: {"9"}}},
 		{Subject: s.SocketAck(id, "1"), Data: []byte(`{}`)},
+		{Subject: s.SocketAck(id, "notanumber"), Data: []byte(`[]`)},
+		{Subject: s.SocketAck(id, "1.x"), Data: []byte(`[]`)},
+		{Subject: s.SocketAll(id)[:len(s.SocketAll(id))-1] + "done"},
+		{Subject: s.SocketAll(id)[:len(s.SocketAll(id))-1] + "missing.x"},
+		{Subject: s.Node("g1", "confirm", ""), Data: []byte(id + " 1\n" + id + " x\n")},
+		{Subject: s.Node("g1", "confirm", ""), Data: []byte(id + " 1")},
+		{Subject: s.Node("g1", "alive", "9.w1.-.0")},
 		{Subject: s.SocketControl(id), Data: []byte(`[]`)},
 		{Subject: s.Node("g1", "nonsense", ""), Data: []byte(`[]`)},
 		{Subject: s.SocketAll(id)[:len(s.SocketAll(id))-1] + "nonsense"},
@@ -214,7 +221,6 @@ func TestBadBackplaneMessages(t *testing.T) {
 	for _, m := range bad {
 		r.app.publish(m)
 	}
-	r.app.publish(&backplane.Msg{Subject: s.SocketAck(id, "notanumber"), Data: []byte(`[]`)})
 	r.app.emitAll("/", `["end"]`)
 	c.Expect(`42["end"]`)
 	if n := value(r.gw.metrics.badMessages); int(n) != len(bad) {

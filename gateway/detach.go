@@ -74,14 +74,23 @@ func (k *socket) drop(reason string) {
 // leaveSession ends what the socket shares with a session, and tells routers and worker. Its rooms stay.
 func (k *socket) leaveSession(reason string) {
 	s, gw := k.session, k.nsp.loop.gw
-	if k.homing != nil && k.homing.moved {
-		k.arrived(false) // its worker is there: what waits comes before the end
+	switch h := k.homing; {
+	case h == nil:
+	case h.moved:
+		k.arrived(backplane.Standing{}) // its worker is there: what waits comes before the end
+	case h.answer != nil:
+		k.abandonGiven() // the former does what it has, and the new one what waits
+		k.settleIn()
+	case h.leaving:
+		k.homing = nil
+		k.give()
 	}
 	s.withdraw(k)
 	k.session = nil
 	k.dropAcks()
 	gw.metrics.sockets.Dec()
 	gw.feed.add(backplane.Change{Op: backplane.SocketRemoved, Socket: k.id})
+	k.abandonEvents()
 	if k.homing == nil { // a worker that accepts it now is told then
 		gw.countPublish(gw.conn.PublishMsg(backplane.EncodeDisconnect(gw.conn.Worker(k.worker, "disconnect", k.id), reason, k.roomNames())))
 	}

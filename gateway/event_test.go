@@ -12,13 +12,13 @@ func TestEventsOnWebSocket(t *testing.T) {
 	r := newRig(t)
 	c, id := r.join("")
 	c.Send(`42["plain",1,{"a":"é"}]`)
-	if e := r.app.expectEvent(`["plain",1,{"a":"é"}]`); e.socket != id || e.reply != "" {
+	if e := r.app.expectEvent(`["plain",1,{"a":"é"}]`); e.socket != id || e.receipt != (backplane.Receipt{Number: 1}) {
 		t.Errorf("%+v", e)
 	}
 	// An acknowledgement, with and without attachments.
 	c.Send(`427["ack",2]`)
 	e := r.app.expectEvent(`["ack",2]`)
-	if e.reply != r.app.conn.SocketAck(id, "7") {
+	if e.receipt != (backplane.Receipt{Number: 2, AckID: 7, WantsAck: true}) {
 		t.Errorf("reply %q", e.reply)
 	}
 	r.app.publish(backplane.EncodePayload(e.reply, "", payload(`["ok"]`)))
@@ -36,7 +36,7 @@ func TestEventsOnWebSocket(t *testing.T) {
 	r.app.expectEvent(`["bin",{"_placeholder":true,"num":2},{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, "first", "", "third")
 	c.Send(`451-5["binack",{"_placeholder":true,"num":0}]`)
 	c.SendBinary("x")
-	if e := r.app.expectEvent(`["binack",{"_placeholder":true,"num":0}]`, "x"); e.reply != r.app.conn.SocketAck(id, "5") {
+	if e := r.app.expectEvent(`["binack",{"_placeholder":true,"num":0}]`, "x"); e.receipt.AckID != 5 {
 		t.Errorf("reply %q", e.reply)
 	}
 	// Harmless: no payload, a number for a name, unknown acks, and 450-.

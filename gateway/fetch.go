@@ -259,6 +259,7 @@ func (p *packed) adopt(l *loop, nsp string, position uint64) (*socket, error) {
 		k.nsp.exit()
 		return nil, err
 	}
+	k.number = old.number
 	k.arrears.size = sizeOf(p.backlog)
 	if k.foreign() {
 		if err := l.gw.claimSocket(k.id, l); err != nil {

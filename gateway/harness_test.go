@@ -148,18 +148,22 @@ type app struct {
 	connects chan backplane.Connect
 	events   chan appEvent
 	leaves   chan leave
+	rehomed  chan string         // sockets that have other homes
 	opens    chan string         // sockets that gateways say are open; those beyond its room are dropped
 	replies  chan *backplane.Msg // on the app's inbox subject
 
 	answersMoved atomic.Bool // as workers do
+	alive        atomic.Pointer[func(answer *backplane.Msg)]
 	reply        string
 }
 
 // appEvent is a client's event as a worker gets it.
 type appEvent struct {
-	socket  string
-	reply   string
-	payload backplane.Payload
+	socket      string
+	reply       string
+	receipt     backplane.Receipt // what the reply subject says
+	redelivered bool
+	payload     backplane.Payload
 }
 
 // leave is a disconnect as a worker is told of it.
@@ -179,7 +183,7 @@ func newApp(t testing.TB, nats *backplane.Server) *app {
 		TB: t, conn: conn, inbox: backplane.NewInbox(conn, 0),
 		decide:   make(chan func(backplane.Connect) *backplane.Connected, 1),
 		connects: make(chan backplane.Connect, room), events: make(chan appEvent, room),
-		leaves: make(chan leave, room), opens: make(chan string, room), replies: make(chan *backplane.Msg, room), reply: "test.reply",
+		leaves: make(chan leave, room), opens: make(chan string, room), replies: make(chan *backplane.Msg, room), rehomed: make(chan string, room), reply: "test.reply",
 	}
 	a.decide <- func(c backplane.Connect) *backplane.Connected { return &backplane.Connected{Worker: "w1"} }
 	a.serve(conn.WorkerAll("w1"))
@@ -248,7 +252,19 @@ func (a *app) handle(m *backplane.Msg) {
 		if err != nil {
 			a.Errorf("event: %v", err)
 		}
-		put(a, a.events, appEvent{socket, m.Reply, payload})
+		receipt, ok := a.conn.ReceiptOf(m.Reply)
+		if !ok {
+			a.Errorf("event: reply %q", m.Reply)
+		}
+		put(a, a.events, appEvent{socket, m.Reply, receipt, backplane.Redelivered(m), payload})
+	case ok && verb == verbAlive: // as a worker that does not count, unless the test says otherwise
+		answer := &backplane.Msg{Subject: m.Reply}
+		if f := a.alive.Load(); f != nil {
+			(*f)(answer)
+		}
+		a.publish(answer)
+	case ok && verb == "rehomed":
+		put(a, a.rehomed, socket)
 	case ok && verb == "open":
 		select {
 		case a.opens <- socket:

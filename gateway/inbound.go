@@ -104,28 +104,6 @@ func (s *session) dispatch(p socketio.Packet, attachments [][]byte) {
 	}
 }
 
-// event passes a client's event to the socket's worker.
-func (k *socket) event(p socketio.Packet, payload backplane.Payload) {
-	if payload.JSON == nil {
-		return // harmless, and nothing to tell
-	}
-	if k.refreshes(payload.JSON) {
-		k.refresh(p, payload.JSON)
-		return
-	}
-	gw := k.nsp.loop.gw
-	reply := ""
-	if p.HasAck {
-		reply = k.ackReply(p.AckID)
-	}
-	gw.metrics.events.Inc()
-	if k.homing != nil {
-		k.hold(reply, payload)
-		return
-	}
-	gw.publish(gw.conn.Worker(k.worker, "event", k.id), reply, payload)
-}
-
 // socketIn is the session's socket in a namespace, connecting or joined.
 func (s *session) socketIn(nsp string) *socket {
 	for _, k := range s.sockets {

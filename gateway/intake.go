@@ -111,12 +111,18 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 		in.pulse(arg)
 	case verbMoved:
 		if l := in.gw.loopOf(arg); l != nil {
-			l.post(&movedAnswer{id: arg, gone: backplane.NoResponders(m) || len(m.Header[backplane.HeaderError]) > 0})
+			l.post(&movedAnswer{
+				id: arg, gone: backplane.NoResponders(m) || first(m, backplane.HeaderError) != "", standing: backplane.ParseStanding(m.Data),
+			})
 		}
 	case verbRevoked:
 		in.learnRevoked(m)
 	case verbAgain:
 		in.repair.repeat(m)
+	case verbAlive:
+		in.alive(m, arg)
+	case backplane.VerbConfirm:
+		in.confirmed(m)
 	case "snapshot":
 		in.gw.feed.snapshot(m.Reply)
 	default:
@@ -143,7 +149,7 @@ func (in *intake) lost(m *backplane.Msg) {
 	}
 	if lost.Worker != "" {
 		for _, l := range in.gw.loops {
-			l.post(workerLost{worker: lost.Worker})
+			l.post(workerLost{worker: lost.Worker, leaving: lost.Leaving})
 		}
 	}
 }
@@ -187,19 +193,10 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 		if in.gw.native(id) { // else another node answers
 			c.answer(in.gw, &backplane.ControlReply{Error: backplane.NoSocket})
 		}
-	case "ack":
-		if backplane.NoResponders(m) {
-			return // the worker that was asked is gone: so is the answer
-		}
-		payload, err := backplane.DecodePayload(m)
-		if err == nil {
-			err = socketio.ValidArray(payload.JSON, &in.gw.served)
-		}
-		if err != nil {
-			in.bad(m, "ack: "+err.Error())
-			return
-		}
-		in.toOwn(id, "", own{answered: &answered{id: id, ackID: arg, payload: payload}}, payload)
+	case backplane.VerbAck, backplane.VerbDone:
+		in.receipt(m, id, verb, arg)
+	case backplane.VerbMissing:
+		in.missing(m, id, arg)
 	default:
 		in.bad(m, "unknown verb")
 	}

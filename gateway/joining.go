@@ -218,7 +218,7 @@ func (k *socket) announce() {
 	s.deadline = 0
 	l.gw.feed.add(k.added())
 	// The subscriptions are made, on this same connection: what the worker emits from here on arrives.
-	l.gw.toWorker(k.worker, "open", k.id, nil)
+	k.open()
 	pid := ""
 	if l.history.window > 0 {
 		pid = l.seal.pid(k.id)

@@ -74,6 +74,7 @@ type owned struct {
 	slow       map[*slowPost]struct{}
 	autopsies  map[string]time.Duration // when a close was logged last, by reason
 	peers      map[*conn]peer           // of those whose first request is being read, if not the other end of the descriptor
+	custody
 }
 
 // turn is what a turn leaves for its end.

@@ -40,12 +40,14 @@ type clientMetrics struct {
 type messageMetrics struct {
 	received, events, emits, delivered, dropped prometheus.Counter
 	duplicates, badMessages, failures           prometheus.Counter
+	redelivered, repeated, poison               prometheus.Counter
 }
 
 // socketMetrics count sockets, and where they stand.
 type socketMetrics struct {
 	sockets, rooms, detached    prometheus.Gauge
 	homeless, rehomed, replayed prometheus.Counter
+	lostWorkers                 prometheus.Counter
 	connects, recoveries        *prometheus.CounterVec
 }
 
@@ -119,19 +121,23 @@ func newMessageMetrics(r *registrar) messageMetrics {
 		duplicates:  r.counter("duplicate_emits_total", "Further copies of emits to several rooms, ignored."),
 		badMessages: r.counter("bad_messages_total", "Backplane messages that were malformed or misaddressed."),
 		failures:    r.counter("publish_failures_total", "Messages that the backplane did not take."),
+		redelivered: r.counter("events_redelivered_total", "Client events given to another worker, because the one before was lost and had not confirmed them."),
+		repeated:    r.counter("events_repeated_total", "Times that client events were given to the same worker again, because they had not come."),
+		poison:      r.counter("poison_events_total", "Client events dropped because workers were lost with them too often."),
 	}
 }
 
 func newSocketMetrics(r *registrar) socketMetrics {
 	return socketMetrics{
-		sockets:    r.gauge("sockets", "Sockets that have joined a namespace."),
-		rooms:      r.gauge("rooms", "Rooms with a member, counted once for each loop."),
-		detached:   r.gauge("detached_sockets", "Sockets without a transport whose clients may come back."),
-		homeless:   r.counter("sockets_homeless_total", "Sockets whose worker was lost."),
-		rehomed:    r.counter("sockets_rehomed_total", "Sockets that got a new home after their worker was lost."),
-		replayed:   r.counter("recovery_events_total", "Missed events given to clients that came back."),
-		connects:   r.vector("connects_total", "CONNECTs by outcome.", "outcome"),
-		recoveries: r.vector("recoveries_total", "Attempts to come back, and ends of detached sockets, by outcome.", "outcome"),
+		sockets:     r.gauge("sockets", "Sockets that have joined a namespace."),
+		rooms:       r.gauge("rooms", "Rooms with a member, counted once for each loop."),
+		detached:    r.gauge("detached_sockets", "Sockets without a transport whose clients may come back."),
+		homeless:    r.counter("sockets_homeless_total", "Sockets whose worker was lost."),
+		rehomed:     r.counter("sockets_rehomed_total", "Sockets that got a new home after their worker was lost."),
+		lostWorkers: r.counter("workers_lost_total", "Workers taken for dead by this node, because nobody listens on their subjects or answers."),
+		replayed:    r.counter("recovery_events_total", "Missed events given to clients that came back."),
+		connects:    r.vector("connects_total", "CONNECTs by outcome.", "outcome"),
+		recoveries:  r.vector("recoveries_total", "Attempts to come back, and ends of detached sockets, by outcome.", "outcome"),
 	}
 }
 

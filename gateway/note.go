@@ -108,7 +108,10 @@ type boxed struct {
 	Trimmed bool              `json:"trimmed,omitzero"` // something is missing before Missed
 	Acks    map[uint64]string `json:"acks,omitempty"`   // owed: reply subjects
 	NextAck uint64            `json:"nextAck,omitzero"`
-	Left    time.Duration     `json:"left,omitzero"` // of the time for which it is kept, if nobody has come for it
+	Left    time.Duration     `json:"left,omitzero"`   // of the time for which it is kept, if nobody has come for it
+	Number  uint64            `json:"number,omitzero"` // of the client's last event
+	Events  []boxedEvent      `json:"events,omitempty"`
+	Given   int               `json:"given,omitzero"` // so many of Events, from the first on, are with the worker
 }
 
 // boxedSession is a session in a parcel, but for its sockets.
@@ -160,10 +163,10 @@ type sealed struct {
 	Own         *sealedOwn `json:"own,omitempty"`
 }
 
-// sealedOwn is what is for one socket and is no emit: a request about it, or an acknowledgement for it.
+// sealedOwn is what is for one socket and is no emit: a request about it, or a receipt for an event of its client.
 type sealedOwn struct {
 	Control *backplane.Control `json:"control,omitempty"`
-	AckID   string             `json:"ack,omitempty"`
+	Receipt backplane.Receipt  `json:"receipt,omitzero"`
 }
 
 // seal makes an emit ready to travel.
@@ -177,7 +180,7 @@ func (b *broadcast) seal() *sealed {
 	case b.control != nil:
 		e.Own = &sealedOwn{Control: &b.control.request}
 	case b.answered != nil:
-		e.Own = &sealedOwn{AckID: b.answered.ackID}
+		e.Own = &sealedOwn{Receipt: b.answered.receipt}
 	}
 	return e
 }
@@ -205,7 +208,7 @@ func (e *sealed) open() *broadcast {
 	case e.Own.Control != nil:
 		b.control = &control{id: e.Room, reply: e.Reply, request: *e.Own.Control}
 	default:
-		b.answered = &answered{id: e.Room, ackID: e.Own.AckID, payload: b.emit.Payload}
+		b.answered = &answered{id: e.Room, receipt: e.Own.Receipt, payload: b.emit.Payload}
 	}
 	return b
 }

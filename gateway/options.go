@@ -128,6 +128,17 @@ type Limits struct {
 	HistoryBytes int `name:"recovery-bytes" default:"67108864" help:"Bytes of past events kept for clients that come back; whoever missed more starts anew."`
 	// PendingAcks bounds the acknowledgements that one socket may owe to applications.
 	PendingAcks int `name:"max-pending-acks" default:"10000" help:"Acknowledgements that one socket may owe; emits that ask for more fail."`
+	EventLimits `embed:""`
+}
+
+// EventLimits bound what is kept of clients' events until their workers are done with them.
+type EventLimits struct {
+	// Unconfirmed stops a client that sends faster than it is served from filling memory with small events.
+	Unconfirmed int `name:"max-unconfirmed" default:"16384" help:"Events of one socket that its worker has not confirmed; past them the session is closed."`
+	// UnconfirmedBytes does the same for large ones. A single event is always taken.
+	UnconfirmedBytes int `name:"max-unconfirmed-bytes" default:"16777216" help:"Bytes that those events may have; past them the session is closed."`
+	// Deliveries stops an event that kills its worker from killing all.
+	Deliveries int `name:"max-deliveries" default:"3" help:"Workers that may be lost with an event before it is dropped."`
 }
 
 // DefaultPath is Socket.IO's.
@@ -170,6 +181,9 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.HTTP.Deflate.Threshold, 1024)
 	setDefault(&o.HTTP.Deflate.Level, 1)
 	setDefault(&o.HTTP.Deflate.Polling, 1024)
+	setDefault(&o.Limits.Unconfirmed, 16_384)
+	setDefault(&o.Limits.UnconfirmedBytes, 16<<20)
+	setDefault(&o.Limits.Deliveries, 3)
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
@@ -193,7 +207,8 @@ func (o *Options) check() error {
 		o.Drain.Delay < 0 || o.Drain.Return < 0:
 		return fmt.Errorf("%w: a duration is negative", ErrOptions)
 	case min(o.Engine.MaxPayload, o.Limits.QueueBytes, o.Limits.Conns, o.Limits.Namespaces, o.Limits.HeaderBytes,
-		o.Limits.Rooms, o.Limits.RoomName, o.Limits.DataBytes, o.Limits.Detached, o.Limits.DetachedBytes, o.Limits.HistoryBytes, o.Limits.PendingAcks) < 0:
+		o.Limits.Rooms, o.Limits.RoomName, o.Limits.DataBytes, o.Limits.Detached, o.Limits.DetachedBytes, o.Limits.HistoryBytes, o.Limits.PendingAcks,
+		o.Limits.Unconfirmed, o.Limits.UnconfirmedBytes, o.Limits.Deliveries) < 0:
 		return fmt.Errorf("%w: a limit is negative", ErrOptions)
 	case o.Auth.Refresh < 0 || o.Auth.Leeway < 0 || o.Auth.Lifetime < 0 || o.Auth.Warning < 0:
 		return fmt.Errorf("%w: a duration is negative", ErrOptions)

@@ -181,7 +181,7 @@ func (t *taking) keep(box *boxed, nsp string, left time.Duration) *socket {
 	l := t.loop
 	at := l.history.next()
 	packed := &packed{
-		socket: &socket{id: box.ID, worker: l.gw.workerName(box.Worker), data: box.Data, auth: box.Auth},
+		socket: &socket{id: box.ID, worker: l.gw.workerName(box.Worker), data: box.Data, auth: box.Auth, debts: debts{number: box.Number}},
 		rooms:  box.Rooms, owner: box.Owner, left: left,
 	}
 	for _, e := range box.Missed {

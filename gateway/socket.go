@@ -20,11 +20,11 @@ type socket struct {
 	arrears  *arrears     // of one that comes back, or came from another loop
 	rooms    []membership // without the room of its own id
 	since    uint64       // the position in its loop's history at which it joined
-	acks     *owedAcks    // nil until an emit asks for one
 	data     []byte       // a JSON object, or nil
 	auth     []byte       // the payload of its CONNECT, or nil
 	place    int32        // in nsp.members
 	mark     uint32       // of the last union of rooms that it was found in
+	debts
 }
 
 // arrears is what a socket that comes back is owed.
@@ -292,6 +292,7 @@ func (k *socket) leaveLoop() {
 	l := k.nsp.loop
 	delete(l.sockets, k.id)
 	l.tokens.drop(k)
+	k.abandonEvents()
 	l.gw.unroute(k.id, l)
 	if t := k.taking(); t != nil {
 		t.left(k)

@@ -101,7 +101,7 @@ func TestSizes(t *testing.T) {
 	for name, c := range map[string]struct{ got, most uintptr }{
 		"conn":       {unsafe.Sizeof(conn{}), 128},
 		"session":    {unsafe.Sizeof(session{}), 208},
-		"socket":     {unsafe.Sizeof(socket{}), 176},
+		"socket":     {unsafe.Sizeof(socket{}), 192},
 		"timer":      {unsafe.Sizeof(timer{}), 40},
 		"membership": {unsafe.Sizeof(membership{}), 24},
 		"place":      {unsafe.Sizeof(place{}), 16},

@@ -387,7 +387,7 @@ func TestLostAnnounced(t *testing.T) {
 	expectLost(t, observer, backplane.Lost{Worker: "wa", Epoch: 1})
 	w.beat(2, false, "/")
 	w.beat(2, true, "/")
-	expectLost(t, observer, backplane.Lost{Worker: "wa", Epoch: 2})
+	expectLost(t, observer, backplane.Lost{Worker: "wa", Epoch: 2, Leaving: true})
 }
 
 // A gateway that stops is gone from answers at once; its silence is not a death.

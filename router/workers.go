@@ -92,13 +92,13 @@ func (w *workers) beat(b *backplane.WorkerBeat) (out beatResult) {
 		return out
 	}
 	if ok && (b.Leaving || b.Epoch > w.list[i].epoch) {
-		out.Lost = &backplane.Lost{Worker: b.Worker, Epoch: w.list[i].epoch}
+		out.Lost = &backplane.Lost{Worker: b.Worker, Epoch: w.list[i].epoch, Leaving: b.Leaving && b.Epoch == w.list[i].epoch}
 		w.list = slices.Delete(w.list, i, i+1)
 		ok = false
 	}
 	if b.Leaving {
 		if out.Lost == nil { // unknown to this router, but others must hear of it all the same
-			out.Lost = &backplane.Lost{Worker: b.Worker, Epoch: b.Epoch}
+			out.Lost = &backplane.Lost{Worker: b.Worker, Epoch: b.Epoch, Leaving: true}
 		}
 		return out
 	}

@@ -36,6 +36,12 @@ type App struct {
 	serves serves
 }
 
+// custody is the care for clients' events.
+type custody struct {
+	fence     *fence
+	confirmer *confirmer
+}
+
 // serves is what an application has registered.
 type serves struct {
 	mu         sync.RWMutex
@@ -52,11 +58,12 @@ type running struct {
 	cancel  context.CancelFunc
 	mu      sync.Mutex
 	started bool
-	leaving atomic.Bool   // told the routers so
-	quit    chan struct{} // closed to end the reader
-	ended   chan struct{} // closed when it has
-	once    sync.Once
-	err     error // of the first Stop
+	leaving atomic.Bool // told the routers so
+	custody
+	quit  chan struct{} // closed to end the reader
+	ended chan struct{} // closed when it has
+	once  sync.Once
+	err   error // of the first Stop
 }
 
 // New makes a worker. It does nothing until Start or Run; handlers may be registered before and after.
@@ -77,6 +84,7 @@ func New(o Options) (*App, error) {
 		serves:   serves{namespaces: map[string]*Namespace{}, peers: map[string]map[string]PeerHandler{}},
 		run:      running{quit: make(chan struct{}), ended: make(chan struct{})},
 	}
+	a.run.custody = custody{newFence(o.BeatInterval), newConfirmer(a)}
 	a.metrics = newMetrics(o.Metrics,
 		func() float64 { return float64(a.sockets.len()) },
 		func() float64 { return float64(a.replies.len()) })
@@ -167,6 +175,9 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.run.started = true
 	a.conn.Store(conn)
+	a.run.fence.proof(time.Since(a.run.fence.start))
+	//patchbay:goroutine the confirmer: Stop closes its quit and waits for its ended
+	go a.run.confirmer.run(conn)
 	//patchbay:goroutine the reader: Stop closes run.quit and waits for run.ended
 	go func() {
 		defer close(a.run.ended)
@@ -226,6 +237,8 @@ func (a *App) stop(ctx context.Context) (err error) {
 	a.run.cancel()
 	err = errors.Join(err, a.wait(ctx, a.extra))
 	a.watches.closeAll(a.conn.Load())
+	close(a.run.confirmer.quit)
+	<-a.run.confirmer.ended
 	close(a.run.quit)
 	<-a.run.ended
 	a.conn.Swap(nil).Close()

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 
@@ -13,10 +14,41 @@ type Event struct {
 	Name string
 	Args Args // without the name; middleware may replace it
 
+	// Number counts the socket's events from 1, whatever their names, and whichever workers and gateways it has been at.
+	// It is 0 from gateways that do not count.
+	Number uint64
+	// Redelivered says that another worker has had the event, and was lost before it said that it was done with it: its handlers
+	// may have run, wholly or in part. An event that was acknowledged is never delivered again.
+	Redelivered bool
+
 	app   *App
-	reply string
+	reply string // empty if the client does not wait
 	acked atomic.Bool
 	room  [4]Arg // most events have no more, their names included
+	scope scope
+}
+
+// scope is the context of an event's handlers. It is part of the event, so that it costs nothing of its own.
+type scope struct {
+	context.Context
+	event *Event
+}
+
+// eventKey finds the event in a scope.
+type eventKey struct{}
+
+// Value implements context.Context.
+func (s *scope) Value(key any) any {
+	if _, ok := key.(eventKey); ok {
+		return s.event
+	}
+	return s.Context.Value(key)
+}
+
+// EventFrom returns the event whose handler was given a context, or one derived from it; nil for any other.
+func EventFrom(ctx context.Context) *Event {
+	e, _ := ctx.Value(eventKey{}).(*Event)
+	return e
 }
 
 // WantsAck reports whether the client waits for an acknowledgement.
@@ -45,6 +77,9 @@ func (e *Event) Ack(args ...any) error {
 	return conn.Acknowledge(backplane.EncodePayload(e.reply, "", p))
 }
 
+// confirms reports whether the event was acknowledged, which tells the gateway that it is done with.
+func (e *Event) confirms() bool { return e.acked.Load() }
+
 // parseEvent reads an event. ok is false for those that no handler can have: they are harmless, and
 // ignored as Socket.IO ignores them.
 func (a *App) parseEvent(m *backplane.Msg) (e *Event, ok bool, err error) {
@@ -62,15 +97,21 @@ func (a *App) parseEvent(m *backplane.Msg) (e *Event, ok bool, err error) {
 	return e, ok, nil
 }
 
-// handleEvent runs the handlers of an event. A handler that fails does not keep the others from it; middleware does.
-func (s *Socket) handleEvent(m *backplane.Msg) {
-	e, ok, err := s.nsp.app.parseEvent(m)
+// handleEvent runs the handlers of an event. A handler that fails does not keep the others from it; middleware does. It reports
+// whether the event was acknowledged.
+func (s *Socket) handleEvent(t task) (acked bool) {
+	e, ok, err := s.nsp.app.parseEvent(t.msg)
 	if err != nil {
 		s.failed("", err)
-		return
+		return false
 	}
 	if !ok {
-		return
+		return false
+	}
+	e.Number, e.Redelivered = t.receipt.Number, backplane.Redelivered(t.msg)
+	e.scope = scope{s.handlerContext(), e}
+	if e.Number != 0 && !t.receipt.WantsAck { // the reply subject is for the worker's word that it is done
+		e.reply = ""
 	}
 	all, filters, handlers := s.nsp.Handlers.forEvent(e.Name)
 	ownAll, ownFilters, own := s.own.Load().forEvent(e.Name)
@@ -80,12 +121,13 @@ func (s *Socket) handleEvent(m *backplane.Msg) {
 		s.give(e, handlers)
 		s.give(e, own)
 	}
+	return e.confirms()
 }
 
 // give runs handlers, whatever becomes of each.
 func (s *Socket) give(e *Event, list []*EventHandler) {
 	for _, h := range list {
-		if err := s.guard(func() error { return (*h)(s.handlerContext(), s, e) }); err != nil {
+		if err := s.guard(func() error { return (*h)(&e.scope, s, e) }); err != nil {
 			s.failed(e.Name, err)
 		}
 	}
@@ -94,7 +136,7 @@ func (s *Socket) give(e *Event, list []*EventHandler) {
 // passes runs middleware until one refuses.
 func (s *Socket) passes(e *Event, list []*EventHandler) bool {
 	for _, h := range list {
-		if err := s.guard(func() error { return (*h)(s.handlerContext(), s, e) }); err != nil {
+		if err := s.guard(func() error { return (*h)(&e.scope, s, e) }); err != nil {
 			s.failed(e.Name, err)
 			return false
 		}

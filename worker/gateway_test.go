@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -57,10 +56,11 @@ type many struct {
 
 // arrivals is what the worker has sent, but to sockets.
 type arrivals struct {
-	emits  chan seenEmit // to namespaces, rooms and the node
-	beats  chan backplane.WorkerBeat
-	asked  chan backplane.Query
-	again  chan string   // CONNECTs that came back to the routers
+	emits chan seenEmit // to namespaces, rooms and the node
+	beats chan backplane.WorkerBeat
+	asked chan backplane.Query
+	again chan string // CONNECTs that came back to the routers
+	custody
 	polled chan struct{} // an emit that asks many has been dealt with; at most one is told of
 }
 
@@ -72,14 +72,15 @@ type seenEmit struct {
 
 // client is one socket's client.
 type client struct {
-	g           *fakeGateway
-	id, worker  string
-	nsp         string
-	moving      bool // between two gateways: not part of what is done for many
-	rooms       []string
-	data        json.RawMessage
-	got         chan seenEmit
-	acks        chan backplane.Payload
+	g          *fakeGateway
+	id, worker string
+	nsp        string
+	moving     bool // between two gateways: not part of what is done for many
+	rooms      []string
+	data       json.RawMessage
+	got        chan seenEmit
+	acks       chan backplane.Payload
+	said
 	ended       chan bool // the server disconnected it; true: with its connection
 	mu          sync.Mutex
 	acknowledge func(p backplane.Payload) *backplane.Msg
@@ -105,7 +106,8 @@ func newGateway(tb testing.TB, server *backplane.Server, node string) *fakeGatew
 		TB: tb, conn: conn, inbox: backplane.NewInbox(conn, 0), node: node, epoch: 7, clients: map[string]*client{},
 		arrivals: arrivals{
 			emits: make(chan seenEmit, 1000), beats: make(chan backplane.WorkerBeat, 1000),
-			polled: make(chan struct{}, 1), asked: make(chan backplane.Query, 1000), again: make(chan string, 100),
+			custody: custody{make(chan confirmed, 10_000), make(chan backplane.Standing, 100)},
+			polled:  make(chan struct{}, 1), asked: make(chan backplane.Query, 1000), again: make(chan string, 100),
 		},
 	}
 	for _, subject := range []string{
@@ -168,6 +170,10 @@ func (g *fakeGateway) take(m *backplane.Msg) {
 	case "control":
 		g.sweep(m)
 		return
+	default:
+		if g.keep(m, verb) {
+			return
+		}
 	}
 	emit, err := backplane.DecodeEmit(m)
 	if err != nil {
@@ -232,7 +238,7 @@ func (g *fakeGateway) connected(m *backplane.Msg, id string) {
 	c.got <- seenEmit{m.Subject, backplane.Emit{Payload: backplane.Payload{JSON: m.Data}}}
 }
 
-func (g *fakeGateway) toSocket(m *backplane.Msg, id, verb, _ string) {
+func (g *fakeGateway) toSocket(m *backplane.Msg, id, verb, arg string) {
 	c := g.client(id)
 	switch verb {
 	case "emit":
@@ -258,6 +264,9 @@ func (g *fakeGateway) toSocket(m *backplane.Msg, id, verb, _ string) {
 			g.Errorf("%s: %v", m.Subject, err)
 		}
 		c.acks <- p
+		c.heard(verb, arg)
+	case "done", "missing":
+		c.heard(verb, arg)
 	case "control":
 		g.mu.Lock()
 		held := g.held
@@ -327,14 +336,14 @@ func (g *fakeGateway) client(id string) *client {
 	if c := g.clients[id]; c != nil {
 		return c
 	}
-	return &client{g: g, id: id, got: make(chan seenEmit, 10), ended: make(chan bool, 1), acks: make(chan backplane.Payload, 1)}
+	return &client{g: g, id: id, got: make(chan seenEmit, 10), ended: make(chan bool, 1), acks: make(chan backplane.Payload, 1), said: newSaid()}
 }
 
 // newClient makes a client that has not asked to connect.
 func (g *fakeGateway) newClient(nsp string) *client {
 	c := &client{
 		g: g, id: backplane.NewSocketID(g.node, 0), nsp: nsp,
-		got: make(chan seenEmit, 100_000), acks: make(chan backplane.Payload, 1000), ended: make(chan bool, 1),
+		got: make(chan seenEmit, 100_000), acks: make(chan backplane.Payload, 1000), ended: make(chan bool, 1), said: newSaid(),
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -487,6 +496,3 @@ func start(tb testing.TB, server *backplane.Server, o worker.Options, setup func
 	})
 	return app
 }
-
-// number is a JSON number in a payload.
-func number(i int) string { return strconv.Itoa(i) }

@@ -13,6 +13,8 @@ type metrics struct {
 	emits                prometheus.Counter
 	failures, panics     prometheus.Counter
 	queueFull, malformed prometheus.Counter
+	confirmations        prometheus.Counter
+	repeated, missed     prometheus.Counter
 	seconds              prometheus.Histogram
 }
 
@@ -31,14 +33,17 @@ func newMetrics(r prometheus.Registerer, sockets, waiting func() float64) *metri
 	gauge("sockets", "Sockets whose home is this worker.", sockets)
 	gauge("replies_waiting", "Acknowledgements and answers that are waited for.", waiting)
 	return &metrics{
-		accepted:    counter("accepted_total", "Sockets let in."),
-		refused:     counter("refused_total", "Sockets that middleware refused."),
-		disconnects: counter("disconnects_total", "Sockets gone."),
-		emits:       counter("emits_total", "Emits of the application."),
-		failures:    counter("failures_total", "Events and connections whose handlers failed."),
-		panics:      counter("panics_total", "Handlers that panicked."),
-		queueFull:   counter("queue_full_total", "Sockets disconnected because their events waited beyond the limits."),
-		malformed:   counter("malformed_total", "Messages on the worker's subjects that made no sense."),
+		accepted:      counter("accepted_total", "Sockets let in."),
+		refused:       counter("refused_total", "Sockets that middleware refused."),
+		disconnects:   counter("disconnects_total", "Sockets gone."),
+		emits:         counter("emits_total", "Emits of the application."),
+		failures:      counter("failures_total", "Events and connections whose handlers failed."),
+		panics:        counter("panics_total", "Handlers that panicked."),
+		queueFull:     counter("queue_full_total", "Sockets disconnected because their events waited beyond the limits."),
+		malformed:     counter("malformed_total", "Messages on the worker's subjects that made no sense."),
+		confirmations: counter("confirmations_total", "Messages by which gateways were told what events are done with; one stands for several events."),
+		repeated:      counter("repeated_events_total", "Events that had come before, ignored."),
+		missed:        counter("missed_events_total", "Times that events had to be asked for again because they had not come."),
 		seconds: register(r, prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "handler_seconds",
 			Help:    "Time to handle an event; its count is the events.",

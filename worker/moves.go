@@ -174,12 +174,8 @@ func (r *reader) answerMoved(a *arrival) {
 	if a == nil {
 		return
 	}
-	m := &backplane.Msg{}
-	if r.app.sockets.get(a.socket) == nil {
-		m.Header = map[string][]string{backplane.HeaderError: {backplane.NoSocket}}
-	}
 	for _, reply := range a.replies {
-		m.Subject = reply
+		m := r.standingOf(a.socket, reply)
 		if err := r.conn.PublishMsg(m); err != nil {
 			r.app.options.Log.Error("cannot answer a gateway that took over a socket", zap.String("socket", a.socket), zap.Error(err))
 		}

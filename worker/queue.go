@@ -11,6 +11,8 @@ type task struct {
 	kind taskKind
 	msg  *backplane.Msg // of a CONNECT or event
 	text string         // why it disconnected
+	// receipt is how the gateway knows an event.
+	receipt backplane.Receipt
 	// former is closed by the last task of a socket that has come back, and waited for by the CONNECT.
 	former chan struct{}
 }

@@ -54,6 +54,7 @@ func (r *reader) beat() {
 	if !r.app.run.leaving.Load() {
 		r.app.beat()
 	}
+	r.pulse()
 }
 
 func (r *reader) take(m *backplane.Msg) {
@@ -72,6 +73,11 @@ func (r *reader) take(m *backplane.Msg) {
 		return
 	}
 	verb, id, _ := r.conn.ParseOwned(m.Subject)
+	r.takeOwn(m, verb, id)
+}
+
+// takeOwn takes what comes on the worker's own subjects.
+func (r *reader) takeOwn(m *backplane.Msg, verb, id string) {
 	switch verb {
 	case "event":
 		r.event(m, id)
@@ -83,12 +89,18 @@ func (r *reader) take(m *backplane.Msg) {
 		r.connect(m, id)
 	case "open":
 		if s := r.app.sockets.get(id); s != nil {
-			r.open(s)
+			r.open(s, m.Data)
 		}
 	case "data":
 		if s := r.app.sockets.get(id); s != nil {
 			s.data.load(m.Data)
 		}
+	case "alive":
+		r.alive(m, id)
+	case "rehomed":
+		r.rehomed(id)
+	case pulseVerb:
+		r.pulsed(m, id)
 	case "left":
 		r.left(m, id)
 	case "moved":
@@ -137,19 +149,12 @@ func (r *reader) overrun(s *Socket) {
 }
 
 // open has the connection handlers run: the gateway has let the socket in, and can be asked and
-// emitted to.
-func (r *reader) open(s *Socket) {
+// emitted to. It says after which event the socket comes here.
+func (r *reader) open(s *Socket, number []byte) {
+	s.startAt(number)
 	if s.open() {
 		r.app.seen.changed(s.Node(), s.id)
 		r.add(s, task{kind: taskOpen})
-	}
-}
-
-// event queues a client's event. One of a socket that is not ours comes late, and nobody waits for it.
-func (r *reader) event(m *backplane.Msg, id string) {
-	if s := r.app.sockets.get(id); s != nil {
-		r.open(s) // an event proves it as well
-		r.add(s, task{kind: taskEvent, msg: m})
 	}
 }
 
@@ -166,12 +171,16 @@ func (r *reader) connect(m *backplane.Msg, id string) {
 	}
 	var former *Socket
 	if s := a.sockets.get(id); s != nil {
-		switch elsewhere := request.Recovered && !s.at(request.Node, request.Epoch); {
+		elsewhere := request.Recovered && !s.at(request.Node, request.Epoch)
+		switch {
 		case s.connecting() && !elsewhere:
 			return // asked again because middleware is slow; the answer is still to come
 		case !request.Recovered:
 			s.again(m.Reply)
 			return
+		}
+		if !elsewhere { // the gateway took this worker for dead, and gives the events again
+			s.lost.Store(true)
 		}
 		// It has been away, and the word of that is lost.
 		r.disconnect(id, "transport close", nil)
@@ -266,7 +275,7 @@ func (r *reader) someoneLost(m *backplane.Msg) {
 	case lost.Worker == a.options.ID && lost.Epoch == a.epoch && !a.run.leaving.Load():
 		list := a.sockets.takeAll()
 		for _, s := range list {
-			s.gone(ErrDisconnected)
+			r.release(s)
 		}
 		a.options.Log.Error("this worker was taken for dead, and its sockets have new homes",
 			zap.String("worker", lost.Worker), zap.Int("sockets", len(list)))

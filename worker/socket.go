@@ -70,6 +70,7 @@ type Socket struct {
 	queue   queue
 	own     atomic.Pointer[Handlers]
 	data    data
+	progress
 
 	mu     sync.Mutex // guards what follows
 	state  socketState
@@ -177,9 +178,7 @@ func (s *Socket) work() {
 		case taskOpen:
 			s.handleConnect()
 		case taskEvent:
-			start := time.Now()
-			s.handleEvent(t.msg)
-			s.nsp.app.metrics.seconds.Observe(time.Since(start).Seconds())
+			s.serve(t)
 		case taskFull:
 			s.failed("", ErrQueueFull)
 		case taskDisconnect:

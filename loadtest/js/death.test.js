@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 
 import { Clients, ask, connected, next, record, within } from "./client.js";
 import { Cluster } from "./cluster.js";
@@ -21,7 +22,103 @@ async function eventually(client, event, ...args) {
   }
 }
 
+// Has clients send numbered events, some of which ask for an acknowledgement, in rounds. Tells what came of them.
+class Numbered {
+  #sent = 0;
+
+  constructor(all) {
+    this.senders = all.map((client) => {
+      const sender = { client, backs: [], ran: new Set(), acked: new Set(), asked: new Set(), lateRuns: [] };
+      client.on("numbered-back", (n, number, redelivered) => {
+        sender.backs.push({ n, number, redelivered });
+        sender.ran.add(n);
+        if (sender.acked.has(n)) sender.lateRuns.push(n);
+      });
+      return sender;
+    });
+    this.lost = all.map((client) => record(client, "disconnect"));
+  }
+
+  /** Sends until it has sent so many, or until a promise is settled; a round trip of nobody's worker is awaited between rounds. */
+  async send(until) {
+    const more = () => (typeof until === "number" ? this.#sent < until : !until.settled);
+    while (more()) {
+      for (let i = 0; i < 10; i++, this.#sent++) {
+        const n = this.#sent;
+        for (const sender of this.senders) {
+          if (n % 7 !== 3) { sender.client.emit("numbered", n); continue; }
+          sender.asked.add(n);
+          sender.client.emit("numbered", n, () => sender.acked.add(n));
+        }
+      }
+      await pause(typeof until === "number" ? 1 : 20);
+    }
+  }
+
+  /** Waits until all that was sent has come back. */
+  async done() {
+    const end = Date.now() + 30_000;
+    const complete = ({ ran, acked, asked }) => ran.size === this.#sent && acked.size === asked.size;
+    while (!this.senders.every(complete)) {
+      assert.ok(Date.now() < end, `of ${this.#sent} events came back: ${this.senders.map(({ ran, acked, asked }) => `${ran.size} (${acked.size} of ${asked.size} acknowledged)`)}`);
+      await pause(20);
+    }
+  }
+
+  /** None lost, none out of order; none repeated but those that say so, none of those after it was acknowledged. */
+  check({ zombie = false } = {}) {
+    for (const { backs, lateRuns } of this.senders) {
+      const seen = new Map();
+      const order = [];
+      for (const back of backs) {
+        assert.equal(back.number, back.n + 1);
+        if (!seen.has(back.n)) {
+          order.push(back.n);
+          seen.set(back.n, back);
+          continue;
+        }
+        assert.ok(back.redelivered || (zombie && seen.get(back.n).redelivered), `event ${back.n} was repeated without a word`);
+      }
+      assert.deepEqual(order, Array.from({ length: this.#sent }, (_, n) => n));
+      if (!zombie) assert.deepEqual(lateRuns, []);
+    }
+    assert.deepEqual(this.lost.flat(), []);
+  }
+}
+
+// A promise that says whether it is settled.
+function watched(promise) {
+  const state = { settled: false, promise };
+  promise.finally(() => { state.settled = true; });
+  return state;
+}
+
 describe("when a part is killed", () => {
+  it("a worker of two, while its clients send: no event is lost, out of order, or repeated without saying so", async () => {
+    cluster = await Cluster.start({ workers: 2 });
+    const all = await Promise.all(Array.from({ length: 12 }, (_, i) => clients.connect(cluster.urls[i % 2], { transports: ["websocket"] })));
+    const numbered = new Numbered(all);
+    await numbered.send(500);
+    const killed = cluster.workers[0].kill();
+    await numbered.send(1500);
+    await killed;
+    await numbered.done();
+    numbered.check();
+  });
+
+  it("a worker that was stopped for longer than a lease, and goes on: it leaves alone what is another's by then", async () => {
+    cluster = await Cluster.start({ workers: 2 });
+    const all = await Promise.all(Array.from({ length: 6 }, (_, i) => clients.connect(cluster.urls[i % 2], { transports: ["websocket"] })));
+    const numbered = new Numbered(all);
+    await numbered.send(300);
+    const frozen = watched(cluster.workers[0].freeze(7000)); // the lease is 5 s
+    await numbered.send(frozen);
+    await frozen.promise;
+    await numbered.send(watched(pause(1000)));
+    await numbered.done();
+    numbered.check({ zombie: true });
+  });
+
   it("a worker: its sockets get a new home, with their rooms and data, and no client is disconnected", async () => {
     cluster = await Cluster.start({ workers: 2 });
     const all = await Promise.all(Array.from({ length: 12 }, (_, i) => clients.connect(cluster.urls[i % 2], { transports: ["websocket"] })));

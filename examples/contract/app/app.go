@@ -90,6 +90,11 @@ func registerEcho(io *worker.Handlers) {
 	worker.OnAck(io, "message-with-ack", func(_ context.Context, _ *worker.Socket, args worker.Args) (worker.Args, error) {
 		return args, nil
 	})
+	// What the client has sent, and what the worker knows of it: its number, and whether it may have been handled before.
+	worker.OnAck(io, "numbered", func(ctx context.Context, s *worker.Socket, n worker.Arg) (worker.Arg, error) {
+		e := worker.EventFrom(ctx)
+		return n, s.Emit("numbered-back", n, e.Number, e.Redelivered)
+	})
 	worker.OnAck(io, "echo", func(_ context.Context, _ *worker.Socket, payload worker.Arg) (worker.Arg, error) {
 		return payload, nil
 	})
