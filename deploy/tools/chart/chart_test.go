@@ -45,7 +45,7 @@ networkPolicy: {enabled: true}
 global: {existingSecret: mine}
 serviceAccount: {create: false}
 nats: {enabled: false}
-externalNats: {url: "tls://nats.example.com:4222", auth: true, tlsSecret: nats-tls}
+externalNats: {url: "tls://nats.example.com:4222", auth: true, tlsSecret: nats-tls, clientCertificate: true}
 gateway: {preStopSeconds: 0, drain: {delaySeconds: 15, timeoutSeconds: 600}, podDisruptionBudget: {enabled: false}}
 router: {podDisruptionBudget: {enabled: false}}
 `
@@ -336,6 +336,24 @@ func TestNATSConfiguration(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^[^#\n]*\$(PATCHBAY_[A-Z_]+)`).FindAllStringSubmatch(all, -1) {
 		if !given[m[1]] {
 			t.Errorf("NATS is not given %s", m[1])
+		}
+	}
+}
+
+// Whoever brings a NATS with TLS has every part know its authority and show a certificate, from the Secret that is mounted.
+func TestExternalNATS(t *testing.T) {
+	for _, p := range render(t, own).pods() {
+		c, files := p.template.Spec.Containers[0], 0
+		for _, e := range c.Env {
+			if strings.HasPrefix(e.Value, c.VolumeMounts[0].MountPath+"/") {
+				files++
+			}
+			if e.Name == "PATCHBAY_NATS" && e.Value != "tls://nats.example.com:4222" {
+				t.Errorf("%s connects to %s", p.name, e.Value)
+			}
+		}
+		if secret := p.template.Spec.Volumes[0].Secret; files != 3 || secret == nil || secret.SecretName != "nats-tls" {
+			t.Errorf("%s has %d files of TLS from %v", p.name, files, secret)
 		}
 	}
 }

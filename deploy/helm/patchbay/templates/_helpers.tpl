@@ -76,6 +76,12 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- if and (not $root.Values.nats.enabled) $root.Values.externalNats.tlsSecret }}
 - name: PATCHBAY_NATS_CA
   value: /etc/patchbay/nats/ca.crt
+{{- if $root.Values.externalNats.clientCertificate }}
+- name: PATCHBAY_NATS_CERT
+  value: /etc/patchbay/nats/tls.crt
+- name: PATCHBAY_NATS_KEY
+  value: /etc/patchbay/nats/tls.key
+{{- end }}
 {{- end }}
 - name: GOMEMLIMIT
   valueFrom:
