@@ -264,30 +264,3 @@ func FuzzMsgpackSession(f *testing.F) {
 		}
 	})
 }
-
-// BenchmarkBroadcastMsgpack is BenchmarkBroadcast when a tenth of the thousand speak msgpack.
-func BenchmarkBroadcastMsgpack(b *testing.B) {
-	r := newRig(b)
-	l := r.gw.loops[0]
-	r.onLoop(l, func() {
-		all := crowd(r, l, 1000)
-		for i, k := range all {
-			k.session.conn = &conn{loop: l, state: connOpen, session: k.session}
-			if i%10 == 0 {
-				k.session.speak(flagMsgpack)
-			}
-		}
-		e := payload(`["news",{"a":1,"b":"some text of a common length"}]`)
-		b.ReportAllocs()
-		for b.Loop() {
-			(&broadcast{target: target{nsp: "/crowd", whole: true}, wire: encodeEvent("/crowd", e, "")}).run(l)
-			for i, c := range l.pending.dirty { // as if all were written
-				c.written(c.queued)
-				c.out, c.dirty = c.out[:0], false
-				l.pending.dirty[i] = nil
-			}
-			l.pending.dirty = l.pending.dirty[:0]
-		}
-		disperse(all)
-	})
-}

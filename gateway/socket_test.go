@@ -163,13 +163,22 @@ func BenchmarkRoom(b *testing.B) {
 }
 
 // BenchmarkBroadcast is one emit to a thousand WebSockets of one loop, without the system calls.
-func BenchmarkBroadcast(b *testing.B) {
+func BenchmarkBroadcast(b *testing.B) { benchmarkBroadcast(b, 0) }
+
+// BenchmarkBroadcastMsgpack is the same when a tenth of them speak msgpack.
+func BenchmarkBroadcastMsgpack(b *testing.B) { benchmarkBroadcast(b, flagMsgpack) }
+
+// benchmarkBroadcast gives every tenth session some flags.
+func benchmarkBroadcast(b *testing.B, flags sessionFlags) {
 	r := newRig(b)
 	l := r.gw.loops[0]
 	r.onLoop(l, func() {
 		all := crowd(r, l, 1000)
-		for _, k := range all {
+		for i, k := range all {
 			k.session.conn = &conn{loop: l, state: connOpen, session: k.session}
+			if i%10 == 0 {
+				k.session.speak(flags)
+			}
 		}
 		e := payload(`["news",{"a":1,"b":"some text of a common length"}]`)
 		b.ReportAllocs()
