@@ -359,6 +359,7 @@ func (o *leaving) end() {
 		}
 	}
 	if o.session != nil {
+		l.upgraded.add(o.session.key, l.now)
 		o.session.forget()
 	}
 }

@@ -59,6 +59,7 @@ type moves struct {
 	takings  map[string]*taking   // by token
 	arrivals map[string]*arrival  // WebSockets whose sessions are asked about; by token
 	leavings map[string]*leaving  // by token
+	upgraded upgraded             // sessions that have gone
 	unload   unloading            // while the node drains
 	offers   map[string]*offering // by token; likewise
 }

@@ -83,6 +83,8 @@ func (r *request) run(l *loop) {
 		if s != nil && s.get != nil && s.get.relay == r.relay && s.flags&flagAnswering == 0 {
 			s.reply(s.batch(l.gw.fixed.noop))
 		}
+	case s == nil && l.upgraded.has(r.id.key):
+		r.respond(failure(engineio.BadRequest))
 	case s == nil || s.state == sessionClosed:
 		r.respond(failure(engineio.UnknownSID))
 	case s.conn != nil || s.state == sessionMoving:
