@@ -62,7 +62,17 @@ func TestUpgradeElsewhere(t *testing.T) {
 			if reply := app.control(c.id, backplane.Control{Op: backplane.OpJoin, Rooms: []string{"x"}}); reply.Error != "" || reply.Transport != "websocket" {
 				t.Errorf("%+v", reply)
 			}
-			eventually(t, "code 1", func() bool { return strings.Contains(p.Get().body, `"code":1`) })
+			gone := nodes[0].gw
+			eventually(t, "its former node has let go of it", func() bool {
+				left := 0
+				for _, l := range gone.loops {
+					nodes[0].onLoop(l, func() { left += len(l.leavings) })
+				}
+				return left == 0
+			})
+			if got := p.Get(); got.status != 400 || !strings.Contains(got.body, `"code":3`) {
+				t.Errorf("a GET that is later still: %+v", got)
+			}
 			// And on to a third node, by recovery, with nothing missed; then with something.
 			c.net.Close()
 			c.back(nodes[2])
