@@ -257,7 +257,8 @@ func (o *leaving) release() {
 
 // heard gives the machine an emit that reached this loop. One for what has just come here goes through its taker first.
 func (o *leaving) heard(b *broadcast) {
-	if p := o.Phase(); p != handoff.Given && p != handoff.Lingering {
+	p := o.Phase()
+	if p != handoff.Given && (p != handoff.Lingering || b.target.local) { // what has left is not of this node any more
 		return
 	}
 	if len(o.sockets) > 0 && o.sockets[0].taking() != nil {

@@ -14,8 +14,8 @@ before(async () => {
   balancer = await Balancer.start(cluster.urls);
 });
 after(async () => {
+  await cluster?.stop(); // first: goodbyes of clients may still be on their way through the balancer
   await balancer?.stop();
-  await cluster?.stop();
 });
 afterEach(() => clients.close());
 
