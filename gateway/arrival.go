@@ -125,7 +125,8 @@ func (a *arrival) keep(data []byte, binary bool) {
 	}
 }
 
-// lost says that the WebSocket is gone before the session came.
+// lost says that the WebSocket is gone before the session came. After packet `5` there is no way back: the session comes all
+// the same, for what its client has sent behind that, a goodbye perhaps, and to be closed here.
 func (a *arrival) lost() {
 	s := a.session
 	s.upgrade = nil
@@ -133,9 +134,7 @@ func (a *arrival) lost() {
 	s.schedule()
 	if a.taking == nil {
 		a.tell(noteProbeEnd)
-		return
 	}
-	a.taking.do(a.taking.Abandon(a.loop.now))
 }
 
 // end closes the WebSocket.
@@ -151,7 +150,7 @@ func (a *arrival) end() {
 func (a *arrival) wanted() wanted { return wanted{Session: a.text, Probe: a.token} }
 
 // alive implements errand.
-func (a *arrival) alive() bool { return a.session.upgrade != nil }
+func (a *arrival) alive() bool { return true }
 
 // failed implements errand: for the client it is as if there were no such session.
 func (a *arrival) failed(*loop, handoff.Failure) {
@@ -181,23 +180,24 @@ func (a *arrival) adopt(t *taking, p *parcel) []*socket {
 	}
 	up := s.upgrade
 	s.upgrade = nil
-	if up == nil { // the client is gone: its sockets wait for it here
-		s.close(reasonTransportClose, closeGone)
-		return all
+	if up != nil {
+		s.conn = up.conn
+		for _, e := range box.Queue {
+			s.conn.send(e.packet().frame)
+		}
+		l.gw.metrics.upgrades.Inc()
 	}
-	s.conn = up.conn
-	for _, e := range box.Queue {
-		s.conn.send(e.packet().frame)
-	}
-	l.gw.metrics.upgrades.Inc()
 	s.schedule()
 	for _, m := range a.waiting {
-		if s.conn == nil {
+		if s.state != sessionOpen {
 			break
 		}
 		s.webSocketMessage(s.conn, m.data, m.binary)
 	}
 	a.waiting = nil
+	if up == nil { // the client is gone: its sockets wait for it here, if they may
+		s.close(reasonTransportClose, closeGone)
+	}
 	return all
 }
 

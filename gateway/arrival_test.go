@@ -17,6 +17,67 @@ func (p *pollClient) joinPID() *reader {
 	return &reader{id: got[0], pid: got[1]}
 }
 
+// What a client sends right behind packet `5` counts, even if its connection is gone before its session has come; and that it is
+// gone is told at once.
+func TestGoodbyeBehindUpgrade(t *testing.T) {
+	for _, recovery := range []Window{Off, Window(time.Minute)} {
+		for _, c := range []struct {
+			behind []string
+			events []string
+			reason string
+		}{
+			{[]string{`42["event"]`, "41"}, []string{`["event"]`}, reasonClientLeft},
+			{[]string{`42["event"]`}, []string{`["event"]`}, reasonTransportClose},
+			{nil, nil, reasonTransportClose},
+		} {
+			t.Run(fmt.Sprint(recovery, c.behind), func(t *testing.T) {
+				nodes := cluster(t, 2, func(o *Options) { o.Engine.Recovery = recovery })
+				app := nodes[0].app
+				app.answersMoved.Store(true)
+				p := nodes[0].poll()
+				p.Send("40")
+				p.Expect(`40{"sid":"*}`)
+				id := next(t, app.opens)
+				ws := nodes[1].dial("EIO=4&transport=websocket&sid=" + p.sid)
+				ws.Send("2probe")
+				ws.Expect("3probe")
+				ws.Send(append([]string{"5"}, c.behind...)...)
+				ws.net.Close()
+				for _, event := range c.events {
+					app.expectEvent(event)
+				}
+				if got := next(t, app.leaves); got.reason != c.reason || got.socket != id {
+					t.Errorf("%+v", got)
+				}
+			})
+		}
+	}
+}
+
+// A goodbye to one namespace behind packet `5` leaves those of the session's other sockets alone that are still coming.
+func TestLeavingBehindUpgrade(t *testing.T) {
+	nodes := cluster(t, 2)
+	app := nodes[0].app
+	app.answersMoved.Store(true)
+	p := nodes[0].poll()
+	c := p.joinPID()
+	p.Send("40/chat,")
+	p.Expect(`40/chat,{"sid":"*","pid":"*"}`)
+	next(t, app.opens)
+	next(t, app.opens)
+	app.join(c.id, "a")
+	s := &stream{app: app, socket: c.id}
+	c.wsClient = nodes[1].dial("EIO=4&transport=websocket&sid=" + p.sid)
+	c.Send("2probe")
+	c.Expect("3probe")
+	stop := s.run(t, 500*time.Microsecond)
+	c.Send("5", "41/chat,")
+	c.readTo(200)
+	app.expectLeave("", reasonClientLeft)
+	stop()
+	c.readTo(s.last)
+}
+
 // A polling session is upgraded on another node while numbered emits come and events go: nothing is lost, repeated
 // or out of order, either way; an acknowledgement asked for before is given after.
 func TestUpgradeElsewhere(t *testing.T) {

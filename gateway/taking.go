@@ -233,7 +233,7 @@ func (t *taking) catchUp() {
 // adopt makes the unit this loop's.
 func (t *taking) adopt(p *parcel) {
 	l := t.loop
-	t.sockets = t.whose.adopt(t, p)
+	t.sockets = slices.DeleteFunc(t.whose.adopt(t, p), func(k *socket) bool { return l.sockets[k.id] != k })
 	t.release()
 	if len(t.sockets) == 0 && p.Session == nil {
 		l.gw.countHandoff(t.cause, "failed")
@@ -287,6 +287,9 @@ func (t *taking) torn() {
 
 // left says that one of the unit's sockets has ended here.
 func (t *taking) left(k *socket) {
+	if t.sockets == nil {
+		return // by what its client had sent behind packet `5`: adopt is at work
+	}
 	t.sockets = slices.DeleteFunc(t.sockets, func(other *socket) bool { return other == k })
 	if len(t.sockets) == 0 {
 		t.do(t.Abandon(t.loop.now))

@@ -282,7 +282,6 @@ for (const [mode, transports] of Object.entries(modes)) {
     it("On disconnection", async () => {
       await ask(a, "join", "watchers");
       const { id } = b;
-      if (!transports) await upgraded(b);
       const left = new Promise((resolve) => a.on("peer-left", (who, why) => { if (who === id) resolve(why); }));
       b.disconnect();
       assert.equal(await left, "client namespace disconnect");
