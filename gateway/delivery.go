@@ -63,11 +63,19 @@ func (k *socket) give() {
 	if g == nil || k.homing != nil || g.given == g.len() || k.frozen() || !k.here() {
 		return
 	}
-	h := k.nsp.loop.home(k.worker)
+	l := k.nsp.loop
+	h := l.home(k.worker)
 	if h.doubted() {
 		return
 	}
-	for ; g.given < g.len(); g.given++ {
+	end := g.len()
+	if g.suspect() {
+		if g.given > 0 || !l.may(g) {
+			return
+		}
+		end = 1
+	}
+	for ; g.given < end; g.given++ {
 		k.publish(g.first+uint64(g.given), g.at(g.given), g.payload(g.given))
 	}
 	h.attach(g)
@@ -103,11 +111,16 @@ func (k *socket) confirm(number uint64) {
 	if g.home != nil {
 		g.home.confirmed()
 	}
+	suspect := g.suspect()
 	g.drop(n)
 	if g.given == 0 {
 		g.detach()
 	}
 	k.tidy()
+	if suspect {
+		k.nsp.loop.cleared(g)
+		k.give() // what was behind it
+	}
 	if k.homing != nil {
 		k.moveIn()
 	}
@@ -118,6 +131,7 @@ func (k *socket) tidy() {
 	if g := k.ledger; g.len() == 0 {
 		g.detach()
 		k.ledger = nil
+		k.nsp.loop.cleared(g)
 		k.nsp.loop.close(g)
 	}
 }
@@ -155,6 +169,7 @@ func (k *socket) takeBack() {
 	oldest := g.at(0)
 	oldest.fatal++
 	g.given = 0
+	k.nsp.loop.cleared(g)
 	if int(oldest.fatal) < min(gw.options.Limits.Deliveries, 255) {
 		return
 	}

@@ -263,26 +263,120 @@ func TestEventsLostOnTheirWay(t *testing.T) {
 	r.app.expectNumber(2, 1, true)
 }
 
-// An event with which each of its workers is lost is dropped; those behind it are not.
+// An event with which each of its workers is lost is dropped; those behind it are not, and wait once it is suspected.
 func TestPoison(t *testing.T) {
 	r := newRig(t)
-	workers(r, "w1", "w2", "w3", "w4")
+	workers(r, "w1", "w2", "w3", "w4", "w5")
 	c, _ := r.join("")
 	c.Send(`42["poison"]`, `42["behind"]`)
 	r.app.expectNumber(1, 0, false)
 	r.app.expectNumber(2, 0, false)
-	for i := uint64(1); i <= 2; i++ {
-		r.app.lose(backplane.Lost{Worker: fmt.Sprint("w", i)}, fmt.Sprint("w", i+1))
-		r.app.expectNumber(1, i, true)
-		r.app.expectNumber(2, i, true)
-	}
+	r.app.lose(backplane.Lost{Worker: "w1"}, "w2")
+	r.app.expectNumber(1, 1, true)
+	r.app.expectNumber(2, 1, true)
+	r.app.lose(backplane.Lost{Worker: "w2"}, "w3")
+	r.app.expectNumber(1, 2, true)
 	r.app.lose(backplane.Lost{Worker: "w3"}, "w4")
-	if e := r.app.expectNumber(2, 3, true); string(e.payload.JSON) != `["behind"]` {
+	r.app.expectNumber(1, 3, true)
+	r.app.lose(backplane.Lost{Worker: "w4"}, "w5")
+	if e := r.app.expectNumber(2, 2, true); string(e.payload.JSON) != `["behind"]` {
 		t.Errorf("%s", e.payload.JSON)
 	}
 	if n := value(r.gw.metrics.poison); n != 1 {
 		t.Errorf("%v events dropped", n)
 	}
+}
+
+// Events that were there when workers died of another are handled in the end, however often they have been given with it.
+func TestPoisonAmongOthers(t *testing.T) {
+	const others = 6
+	r := newRig(t, func(o *Options) { o.Loops = 1 })
+	names := []string{"w1", "w2", "w3", "w4", "w5", "w6"}
+	workers(r, names...)
+	for i := range others + 1 {
+		c, _ := r.join("")
+		if i == others/2 {
+			c.Send(`42["poison"]`)
+		} else {
+			c.Send(`42["other"]`, `42["last"]`)
+			r.app.expectEvent(`["other"]`)
+		}
+		next(t, r.app.events)
+	}
+	// The first two workers do nothing at all.
+	for i := range suspectAfter {
+		r.app.lose(backplane.Lost{Worker: names[i]}, names[i+1])
+		if i+1 < suspectAfter {
+			for range 2*others + 1 {
+				next(t, r.app.events)
+			}
+		}
+	}
+	// Those after them die of the poison and handle the rest.
+	home, done := suspectAfter, 0
+	for done < others {
+		switch e := next(t, r.app.events); string(e.payload.JSON) {
+		case `["poison"]`:
+			r.app.lose(backplane.Lost{Worker: names[home]}, names[home+1])
+			home++
+		case `["last"]`:
+			done++
+			r.app.confirm("g1", e.socket, e.receipt.Number)
+		default:
+			r.app.confirm("g1", e.socket, e.receipt.Number)
+		}
+	}
+	eventually(t, "the poison is dropped, and nothing else", func() bool {
+		select {
+		case e := <-r.app.events:
+			if string(e.payload.JSON) == `["poison"]` {
+				r.app.lose(backplane.Lost{Worker: names[home]}, names[home+1])
+				home++
+			}
+		default:
+		}
+		return value(r.gw.metrics.poison) == 1
+	})
+	eventually(t, "nothing left", func() bool {
+		left := 0
+		r.onLoop(r.gw.loops[0], func() {
+			for _, k := range r.gw.loops[0].sockets {
+				if k.ledger != nil {
+					left++
+				}
+			}
+		})
+		return left == 0
+	})
+}
+
+// A suspected event whose handler takes its time does not keep the others waiting for ever.
+func TestSlowSuspect(t *testing.T) {
+	r, l := bench(t)
+	r.sink("nobody")
+	var all []*socket
+	for range 2 {
+		k := dummy(l, false).session.sockets[0]
+		k.keep(payload(`["e"]`), entry{fatal: suspectAfter})
+		k.give()
+		all = append(all, k)
+	}
+	if all[0].ledger.given != 1 || all[1].ledger.given != 0 {
+		t.Fatal("not one at a time")
+	}
+	l.suspects.timer.owner.expire(l.now + suspectMost)
+	if all[1].ledger.given != 1 {
+		t.Error("the second still waits")
+	}
+	all[0].confirm(1)
+	if l.suspects.tried != all[1].ledger {
+		t.Error("the first has ended the trial of the second")
+	}
+	all[1].abandonEvents()
+	if l.suspects.tried != nil || len(l.suspects.queue) != 0 {
+		t.Error("suspects left")
+	}
+	l.wheel.stop(&l.suspects.timer)
 }
 
 // Events that nobody confirms are bounded, in number and in bytes.
@@ -350,4 +444,37 @@ func TestEventsMove(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	app.expectNumber(4, 1, true)
+}
+
+// Keeping an event until it is confirmed allocates nothing, once a ledger has its size.
+func TestLedgerAllocates(t *testing.T) {
+	var c custody
+	k, p, number := &socket{}, payload(`["news",{"a":1,"b":"some text of a common length"}]`), uint64(0)
+	if n := testing.AllocsPerRun(100, func() {
+		g := c.open(k, number+1)
+		for range 3 {
+			number++
+			g.add(p, entry{})
+			g.given++
+		}
+		g.drop(g.had(3))
+		c.close(g)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// BenchmarkLedger is what keeping an event costs: adding it, and taking it off.
+func BenchmarkLedger(b *testing.B) {
+	var c custody
+	k, p, number := &socket{}, payload(`["news",{"a":1,"b":"some text of a common length"}]`), uint64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		number++
+		g := c.open(k, number)
+		g.add(p, entry{})
+		g.given = 1
+		g.drop(g.had(1))
+		c.close(g)
+	}
 }

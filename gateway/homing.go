@@ -32,11 +32,14 @@ func (t workerLost) run(l *loop) {
 	if h := l.homes[t.worker]; h != nil && !t.leaving {
 		h.forget()
 	}
+	l.suspects.held = true
 	for _, k := range l.sockets {
 		if k.here() && !k.frozen() {
 			k.workerLost(t)
 		}
 	}
+	l.suspects.held = false
+	l.advance()
 }
 
 func (k *socket) workerLost(t workerLost) {

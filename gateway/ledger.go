@@ -15,6 +15,7 @@ type ledger struct {
 	text       []byte // the JSON of the entries
 	cut        int    // bytes that were taken off the beginning of text
 	size       int    // bytes, attachments and a cost for each entry included
+	queued     bool   // among the suspects
 }
 
 // entry is one event.
@@ -99,6 +100,7 @@ type custody struct {
 	homes map[string]*home // workers that have something to confirm, or are doubted
 	spare []*ledger
 	line  []byte // scratch, for subjects
+	suspects
 }
 
 // open makes a ledger for a socket, whose next event has that number.
@@ -115,7 +117,7 @@ func (c *custody) open(k *socket, first uint64) *ledger {
 
 // close takes a ledger back, which must be of no home.
 func (c *custody) close(g *ledger) {
-	if len(c.spare) >= spareLedgers {
+	if g.socket = nil; g.queued || len(c.spare) >= spareLedgers {
 		return
 	}
 	entries, text := g.entries[:0], g.text[:0]

@@ -138,7 +138,7 @@ type EventLimits struct {
 	// UnconfirmedBytes does the same for large ones. A single event is always taken.
 	UnconfirmedBytes int `name:"max-unconfirmed-bytes" default:"16777216" help:"Bytes that those events may have; past them the session is closed."`
 	// Deliveries stops an event that kills its worker from killing all.
-	Deliveries int `name:"max-deliveries" default:"3" help:"Workers that may be lost with an event before it is dropped."`
+	Deliveries int `name:"max-deliveries" default:"4" help:"Workers that may be lost with an event before it is dropped."`
 }
 
 // DefaultPath is Socket.IO's.
@@ -183,7 +183,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.HTTP.Deflate.Polling, 1024)
 	setDefault(&o.Limits.Unconfirmed, 16_384)
 	setDefault(&o.Limits.UnconfirmedBytes, 16<<20)
-	setDefault(&o.Limits.Deliveries, 3)
+	setDefault(&o.Limits.Deliveries, 4)
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
