@@ -50,15 +50,13 @@ describe("every event is numbered, both ways, through a balancer without affinit
     await cluster.routers[0].start();
   });
 
-  it("one NATS server of three is killed: nothing is lost on its way to the clients", async () => {
+  it("one NATS server of three is killed: nobody notices", async () => {
     const { audit, all, senders } = await crowd("nats", 8, { transports: ["websocket"] });
     const lost = all.map((client) => record(client, "disconnect"));
     const traffic = Promise.all(senders.map((sender) => sender.pace(600, 2000)));
     await cluster.servers[1].kill();
     await traffic;
-    const { lostUp, sent, heard, ...wrong } = await audit.settle(2000);
-    assert.deepEqual(wrong, { lostDown: 0, repeated: 0, reordered: 0 });
-    assert.ok(lostUp < sent / 10, `${lostUp} of ${sent} never reached a worker`);
+    await audit.clean("a NATS server killed");
     assert.deepEqual(lost.flat(), []);
     await cluster.servers[1].start();
   });
