@@ -56,6 +56,17 @@ func (l *leases) renew(kind byte, id string, epoch uint64, now time.Time) {
 // drop ends a lease without a word.
 func (l *leases) drop(kind byte, id string) { delete(l.held, holder{kind, id}) }
 
+// revoke ends the lease of an epoch without a word, and reports whether there was one.
+func (l *leases) revoke(kind byte, id string, epoch uint64) bool {
+	h := holder{kind, id}
+	held, ok := l.held[h]
+	if !ok || held.epoch != epoch {
+		return false
+	}
+	delete(l.held, h)
+	return true
+}
+
 // age is how long ago a holder was heard; zero for one without a lease.
 func (l *leases) age(kind byte, id string, now time.Time) time.Duration {
 	if held, ok := l.held[holder{kind, id}]; ok {

@@ -96,7 +96,7 @@ func newLoop(o Options, conn *backplane.Conn, now time.Time) *loop {
 
 // open subscribes and says hello. When it returns the NATS server knows the subscriptions.
 func (l *loop) open(ctx context.Context) error {
-	for _, subject := range []string{l.own + ".>", l.watches.subject + "*", l.conn.FeedAll(), l.conn.Beat()} {
+	for _, subject := range []string{l.own + ".>", l.watches.subject + "*", l.conn.FeedAll(), l.conn.Beat(), l.conn.Lost()} {
 		if _, err := l.inbox.Subscribe(subject); err != nil {
 			return err
 		}
@@ -150,6 +150,8 @@ func (l *loop) receive(m *backplane.Msg, now time.Time) {
 	switch subject := m.Subject; {
 	case strings.HasPrefix(subject, l.own):
 		l.receiveOwn(m, strings.TrimPrefix(subject, l.own), now)
+	case subject == l.conn.Lost():
+		l.receiveLost(m, now)
 	case subject == l.conn.Beat():
 		l.receiveBeat(m, now)
 	case strings.HasPrefix(subject, l.watches.subject):

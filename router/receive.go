@@ -88,6 +88,24 @@ func (l *loop) announce(lost *backplane.Lost) {
 	l.publishJSON(l.conn.Lost(), lost)
 }
 
+// receiveLost takes another router's word that a lease has run out. It is as good as one's own: whom it is about has been told to let its
+// clients go. Waiting for the own lease to end would have two routers give different answers meanwhile.
+func (l *loop) receiveLost(m *backplane.Msg, now time.Time) {
+	var lost backplane.Lost
+	if err := json.Unmarshal(m.Data, &lost); err != nil {
+		l.o.Log.Warn("malformed word of a loss", zap.Error(err))
+		return
+	}
+	switch {
+	case lost.Node != "" && l.leases.revoke(holderNode, lost.Node, lost.Epoch):
+		l.perform(l.table.drop(lost.Node, lost.Epoch, now))
+		l.replies(l.queries.poll(now))
+	case lost.Worker != "" && l.leases.revoke(holderWorker, lost.Worker, lost.Epoch):
+		l.workers.drop(lost.Worker, lost.Epoch)
+		l.carry(l.admission.again(lost.Worker, now))
+	}
+}
+
 // receivePulse takes our own pulse, and ends the leases that it proves to have run out.
 func (l *loop) receivePulse(m *backplane.Msg, now time.Time) {
 	since, n := binary.Varint(m.Data)

@@ -454,3 +454,32 @@ func TestGarbage(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// What another router has declared lost is lost here, too, long before the own lease would end; an earlier epoch is nothing to it.
+func TestAnothersWord(t *testing.T) {
+	c := newCluster(t)
+	r := c.router(func(o *Options) { o.Lease = time.Hour })
+	g := c.gateway("na")
+	observer := c.gateway("nb")
+	observer.feed(batch("nb", 1, 0))
+	g.feed(batch("na", 2, 1, added(sid(1, "na"), "/", "wa")))
+	c.ready(r)
+	say := func(lost backplane.Lost) {
+		data, err := json.Marshal(lost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		observer.send(&backplane.Msg{Subject: observer.Lost(), Data: data})
+		observer.flush()
+	}
+	count := func() int { return observer.ask(backplane.Query{Op: backplane.QueryCount, Namespace: "/"}).Count }
+	say(backplane.Lost{Node: "na", Epoch: 1})
+	if n := count(); n != 1 {
+		t.Errorf("an earlier epoch was declared lost, and %d sockets are left", n)
+	}
+	say(backplane.Lost{Node: "na", Epoch: 2})
+	c.until("it is forgotten", func() bool { return count() == 0 })
+	if a := observer.ask(backplane.Query{Op: backplane.QueryNodes}); len(a.Nodes) != 1 {
+		t.Errorf("%+v", a.Nodes)
+	}
+}
