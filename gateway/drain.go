@@ -222,8 +222,11 @@ func (l *loop) partSome(most int) (closed int) {
 	}
 	if len(u.queue) == 0 {
 		for _, s := range l.sessions {
-			if s.state == sessionOpen {
+			switch s.state {
+			case sessionOpen:
 				u.queue = append(u.queue, s)
+			case sessionClosing:
+				s.hurry()
 			}
 		}
 	}

@@ -455,3 +455,17 @@ func TestDetachedBytes(t *testing.T) {
 		t.Errorf("%v evicted", n)
 	}
 }
+
+// A session that the server has closed, and whose client never fetches the rest, does not hold up a drain.
+func TestDrainForgetsTheClosed(t *testing.T) {
+	nodes := cluster(t, 2, quick)
+	app := nodes[0].app
+	p, id := nodes[0].pollPID()
+	app.control(id, backplane.Control{Op: backplane.OpDisconnect, Close: true})
+	app.expectLeave(id, reasonServerLeft)
+	done := nodes[0].drains()
+	ended(t, done)
+	if s, l := nodes[0].session(p.sid); s != nil {
+		nodes[0].onLoop(l, func() { t.Errorf("the session is left, in state %d", s.state) })
+	}
+}

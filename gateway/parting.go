@@ -32,6 +32,13 @@ func (s *session) part() {
 	}
 }
 
+// hurry has a session that is closed wait no longer for the GET that fetches the rest than one that parts: its client may never send it.
+func (s *session) hurry() {
+	if s.deadline > s.loop.now+partingTime {
+		s.wait(partingTime)
+	}
+}
+
 // partPoll answers the open GET with what is queued, and the next one with the close. Not one with both: the stock client handles events a little
 // later than a close, by when it counts them neither as had nor as missed, and would have them twice.
 func (s *session) partPoll() {

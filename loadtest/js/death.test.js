@@ -197,6 +197,7 @@ describe("when a part is killed", () => {
     const left = record(watcher, "peer-left");
     const client = await clients.connect(cluster.urls[0], { transports: ["websocket"] });
     const { id } = client;
+    await ask(client, "whoami"); // its worker has it: the gateway's word of that does not go to sleep with the gateway
     const lost = next(client, "disconnect", 20_000);
     const back = lost.then(() => connected(client));
     await cluster.gateways[0].freeze(7000); // the lease is 5 s
