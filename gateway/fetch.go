@@ -86,7 +86,8 @@ type look struct {
 
 func (t *look) run(l *loop) {
 	answer := &looked{fetch: t.fetch, owner: l}
-	if k := l.sockets[t.fetch.id]; k != nil && k.nsp.name == t.nsp && k.joining == nil {
+	k := l.sockets[t.fetch.id]
+	if k.overtake(); k != nil && k.nsp.name == t.nsp && k.joining == nil {
 		answer.moving = k.moving()
 		if k.session != nil { // we have not noticed that its connection is gone
 			k.session.close(reasonTransportClose, closeBroken)

@@ -29,6 +29,9 @@ type leaving struct {
 func (l *loop) requested(n *note) {
 	o := l.leavingOf(n.Unit.Socket)
 	k := l.sockets[n.Unit.Socket]
+	if !n.Unit.Whole {
+		k.overtake()
+	}
 	refuse := func(reason handoff.Refusal) {
 		step := handoff.StepLook
 		if n.Kind == noteGive {

@@ -68,7 +68,10 @@ func (s *session) resume(p socketio.Packet, identity *auth.Identity) bool {
 
 // reclaim gives a socket of this loop back to its client.
 func (s *session) reclaim(k *socket, nsp, offset string, identity *auth.Identity) bool {
-	if k.nsp.name != nsp || !s.loop.tokens.mayResume(k, identity) || k.joining != nil || k.session == s || k.frozen() {
+	if k.nsp.name != nsp || !s.loop.tokens.mayResume(k, identity) || k.session == s {
+		return false
+	}
+	if k.overtake(); k.joining != nil || k.frozen() {
 		return false
 	}
 	if k.session != nil { // we have not noticed that its connection is gone
@@ -87,6 +90,14 @@ func (s *session) reclaim(k *socket, nsp, offset string, identity *auth.Identity
 	s.loop.tokens.hold(k, identity)
 	s.rejoin(k)
 	return true
+}
+
+// overtake ends an attempt of the socket's client to come back that it has given up: it has come once more, here or elsewhere, before we
+// have noticed that the connection of that attempt is gone.
+func (k *socket) overtake() {
+	if k != nil && k.joining != nil && k.detached != nil {
+		k.session.close(reasonTransportClose, closeBroken)
+	}
 }
 
 // missedSince finds the position from which a client with an offset missed something.

@@ -219,3 +219,31 @@ func TestLapseWhileComingBack(t *testing.T) {
 	r.app.emitSocket(otherID, "", payload(`["still"]`))
 	other.Expect(`42["still","*"]`)
 }
+
+// A client whose connection breaks again while its worker is still asked to take it back, and which comes once more before that was
+// noticed, has its socket all the same: on any loop and on any node.
+func TestRecoveryOvertakes(t *testing.T) {
+	nodes := cluster(t, 2)
+	app := nodes[0].app
+	for round, to := range []*rig{nodes[0], nodes[0], nodes[1]} {
+		app.onConnect(accept("a"))
+		c := nodes[0].ws()
+		id, pid := c.joinPID()
+		nodes[0].detach(c, id)
+		for len(app.connects) > 0 {
+			<-app.connects
+		}
+		app.onConnect(silent)
+		first := nodes[0].ws()
+		first.Send(fmt.Sprintf(`40{"pid":%q}`, pid))
+		next(t, app.connects)
+		app.onConnect(accept())
+		second := to.ws()
+		second.Send(fmt.Sprintf(`40{"pid":%q}`, pid))
+		if got := second.Expect(`40{"sid":"*","pid":"*"}`)[0]; got != id {
+			t.Errorf("round %d: another socket", round)
+		}
+		second.Send("41")
+		app.expectLeave(id, reasonClientLeft)
+	}
+}
