@@ -37,13 +37,7 @@ func (l *loop) requestedSession(n *note, id sid) {
 		return // it is asked again
 	default:
 		o = &leaving{loop: l, session: s, sockets: append([]*socket(nil), s.sockets...), cause: "upgrade"}
-		var floor *handoff.Seen
-		if len(s.sockets) > 0 {
-			if t := s.sockets[0].taking(); t != nil {
-				floor = t.Had()
-			}
-		}
-		o.Owner = handoff.NewOwner[*parcel](l.gw.options.Handoff, l.seen, floor, broadcastSize)
+		o.Owner = handoff.NewOwner[*parcel](l.gw.options.Handoff, l.seen, l.floor(o.sockets), broadcastSize)
 	}
 	if n.Kind == noteLook {
 		o.answer(n, o.Look(l.now, handoff.Look{Token: n.Token}))

@@ -35,6 +35,7 @@ func (t *control) run(l *loop) {
 	if k.taking().putOff(t) {
 		return
 	}
+	l.obeyed.add(t)
 	reply := &backplane.ControlReply{Transport: k.session.transport()} // afterwards it may have none
 	err := t.perform(k, reply)
 	// The version is taken after the change was added: whoever asks with it sees the change.

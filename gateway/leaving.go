@@ -62,11 +62,7 @@ func (l *loop) requested(n *note) {
 			return
 		}
 		o = &leaving{loop: l, sockets: []*socket{k}, cause: "recovery"}
-		var floor *handoff.Seen
-		if t := k.taking(); t != nil {
-			floor = t.Had()
-		}
-		o.Owner = handoff.NewOwner[*parcel](l.gw.options.Handoff, l.seen, floor, broadcastSize)
+		o.Owner = handoff.NewOwner[*parcel](l.gw.options.Handoff, l.seen, l.floor(o.sockets), broadcastSize)
 	}
 	if n.Kind == noteLook {
 		o.answer(n, o.Look(l.now, handoff.Look{Token: n.Token}))
@@ -269,7 +265,7 @@ func (o *leaving) heard(b *broadcast) {
 	}
 	for id, a := range o.claims {
 		if b.mayName(id, a.nsp, a.rooms) {
-			o.do(o.Message(o.loop.now, b.mark, b))
+			o.do(o.Message(o.loop.now, b.identity(), b))
 			return
 		}
 	}

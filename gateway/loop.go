@@ -60,6 +60,7 @@ type moves struct {
 	arrivals map[string]*arrival  // WebSockets whose sessions are asked about; by token
 	leavings map[string]*leaving  // by token
 	upgraded upgraded             // sessions that have gone
+	obeyed   obeyed               // requests about sockets
 	unload   unloading            // while the node drains
 	offers   map[string]*offering // by token; likewise
 }

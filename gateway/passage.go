@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
 
 	"patchbay/backplane"
 	"patchbay/gateway/handoff"
@@ -26,6 +28,61 @@ func (l *loop) observe(b *broadcast) {
 type own struct {
 	control  *control
 	answered *answered
+}
+
+// identity is what a machine knows a message by that comes here and to another node. What is for one socket and is no emit bears
+// no number, but a request has a reply subject of its own, and a receipt an event's number.
+func (b *broadcast) identity() handoff.Mark {
+	switch {
+	case b.control != nil && b.control.reply != "":
+		return handoff.Named(b.control.id, b.control.reply)
+	case b.answered != nil:
+		r := &b.answered.receipt
+		return handoff.Named(b.answered.id, strconv.FormatUint(r.Number, 36), strconv.FormatUint(r.Again, 36), strconv.FormatUint(r.AckID, 36), strconv.FormatBool(r.WantsAck))
+	}
+	return b.mark
+}
+
+// obeyed are the last requests that a loop has met: a node to which one of the sockets moves may have had them too. A receipt
+// that comes twice does no harm. Owned by its loop.
+type obeyed struct {
+	ring [maxObeyed]struct{ socket, reply string }
+	next int
+}
+
+// maxObeyed is how many there are. What matters is a moment: that between a node's subscription for a socket and its request for it.
+const maxObeyed = 256
+
+func (o *obeyed) add(c *control) {
+	if c.reply != "" {
+		o.ring[o.next].socket, o.ring[o.next].reply = c.id, c.reply
+		o.next = (o.next + 1) % maxObeyed
+	}
+}
+
+// of are those of some sockets.
+func (o *obeyed) of(sockets []*socket) (marks []handoff.Mark) {
+	for i := range o.ring {
+		c := &o.ring[i]
+		if slices.ContainsFunc(sockets, func(k *socket) bool { return k.id == c.socket }) {
+			marks = append(marks, handoff.Named(c.socket, c.reply))
+		}
+	}
+	return marks
+}
+
+// floor is what sockets that leave together have had and the loop's Seen does not say.
+func (l *loop) floor(sockets []*socket) *handoff.Seen {
+	var had *handoff.Seen
+	if len(sockets) > 0 {
+		if t := sockets[0].taking(); t != nil {
+			had = t.Had()
+		}
+	}
+	if marks := l.obeyed.of(sockets); len(marks) > 0 {
+		return had.With(marks...)
+	}
+	return had
 }
 
 // run does what a socket is asked for.

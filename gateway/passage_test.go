@@ -410,3 +410,54 @@ func TestOwnerStops(t *testing.T) {
 	s.next()
 	c.readTo(1)
 }
+
+// What is for one socket and no emit reaches a socket that has moved, though it came to its former node when that had done with it,
+// and to its new one before that knew so.
+func TestAnswerBetweenTwoNodes(t *testing.T) {
+	nodes := cluster(t, 2, func(o *Options) { o.Handoff.Linger = time.Minute })
+	app := nodes[0].app
+	c := &reader{wsClient: nodes[0].ws()}
+	c.Send("40")
+	for !c.read() {
+	}
+	c.net.Close()
+	app.expectLeave(c.id, reasonTransportClose)
+	c.back(nodes[1])
+	c.Send(`427["question"]`)
+	event := next(t, app.events)
+	_, shard, _ := backplane.SplitSocketID(c.id)
+	owner := nodes[0].gw.loops[shard]
+	stopped, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	owner.post(call(func(l *loop) {
+		close(stopped)
+		<-release
+		for _, o := range l.leavings { // as time goes by
+			for at := l.now; o.Phase() == handoff.Lingering; at += l.gw.options.Handoff.Retry {
+				o.do(o.Tick(at))
+			}
+		}
+		close(done)
+	}))
+	<-stopped
+	app.publish(backplane.EncodePayload(event.reply, "", payload(`["answer"]`)))
+	join, err := json.Marshal(backplane.Control{Op: backplane.OpJoin, Rooms: []string{"late"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.publish(&backplane.Msg{Subject: app.conn.SocketControl(c.id), Reply: app.reply + ".join", Data: join})
+	eventually(t, "both are at the former node", func() bool {
+		owner.box.mu.Lock()
+		defer owner.box.mu.Unlock()
+		return len(owner.box.tasks) == 2
+	})
+	close(release)
+	<-done
+	c.Expect(`437["answer"]`)
+	if reply := next(t, app.replies); !strings.Contains(string(reply.Data), `"late"`) {
+		t.Errorf("joined: %s", reply.Data)
+	}
+	c.Alive(app)
+	if len(app.replies) > 0 {
+		t.Errorf("a second answer: %s", next(t, app.replies).Data)
+	}
+}

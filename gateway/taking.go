@@ -200,7 +200,7 @@ func (t *taking) heard(b *broadcast) {
 	}
 	for id, c := range t.claims {
 		if b.mayName(id, c.nsp, c.rooms) {
-			t.do(t.Held(t.loop.now, b.mark, b))
+			t.do(t.Held(t.loop.now, b.identity(), b))
 			return
 		}
 	}
@@ -382,7 +382,7 @@ func (t *taking) answeredBy(n *note) {
 	case noteForward:
 		if n.Emit != nil {
 			b := n.Emit.open()
-			t.do(t.Forwarded(now, handoff.Forward[*broadcast]{Token: n.Token, Index: n.Count, Mark: b.mark, Message: b}))
+			t.do(t.Forwarded(now, handoff.Forward[*broadcast]{Token: n.Token, Index: n.Count, Mark: b.identity(), Message: b}))
 		}
 	case noteSettled:
 		t.do(t.Settled(now, handoff.Settled{Token: n.Token, Count: n.Count}))

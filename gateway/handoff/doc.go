@@ -52,6 +52,10 @@
 // The same holds for a publisher that a partial Seen does not list; there it is the whole time since the
 // taker's Claim.
 //
+// A Named message has no number either, but can be recognised. None is lost, each is delivered once, and
+// one publisher's are in order, on the same conditions as numbered ones; if a node dies or is declared lost, one may come
+// late instead of not at all.
+//
 // # The edge
 //
 //   - All of one node's inputs come in order of arrival: messages, the protocol's as well as the claims', and

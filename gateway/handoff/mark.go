@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"hash/fnv"
 	"strconv"
 	"strings"
 )
@@ -20,6 +21,24 @@ type Mark struct {
 	Publisher string // 1 to MaxPublisher of A-Z, a-z, 0-9, "-" and "_"
 	Sequence  uint64 // from 1
 }
+
+// Named is the mark of a message that its publisher does not number, but that no other message can be mistaken for by what it says: it
+// counts as the first and only one of a publisher of its own. Such a message is not noted in a loop's Seen, which it would fill: who
+// makes an Owner says which of them the unit has had lately, with Seen.With.
+func Named(parts ...string) Mark {
+	h := fnv.New64a()
+	for _, part := range parts {
+		// A hash takes whatever it gets.
+		_, _ = h.Write([]byte(part))
+		_, _ = h.Write([]byte{0})
+	}
+	return Mark{Publisher: string(strconv.AppendUint([]byte(namedPrefix), h.Sum64(), 36)), Sequence: 1}
+}
+
+// namedPrefix has a hyphen, which publishers' random names do not have.
+const namedPrefix = "n-"
+
+func (m Mark) named() bool { return strings.HasPrefix(m.Publisher, namedPrefix) }
 
 // Known reports whether the mark is an identity.
 func (m Mark) Known() bool { return m.Publisher != "" && m.Sequence != 0 }

@@ -21,7 +21,8 @@ type node struct {
 	claims  map[int]int
 	others  map[int]bool // rooms that sockets which do not move are in
 	units   map[*unit]*presence
-	takes   []*take // oldest first
+	names   map[*unit][]Mark // of what has been delivered here and has a name
+	takes   []*take          // oldest first
 	departs []*departure
 	grants  uint64
 }
@@ -61,7 +62,7 @@ func one(*published) int { return 1 }
 func newNode(w *world, i int) *node {
 	n := &node{
 		w: w, index: i, alive: true, seen: NewSeen(w.climate.publishers), recent: map[Mark]bool{}, claims: map[int]int{}, others: map[int]bool{},
-		units: map[*unit]*presence{},
+		units: map[*unit]*presence{}, names: map[*unit][]Mark{},
 	}
 	for range 4 {
 		n.links = append(n.links, &link{base: time.Duration(6+w.rng.IntN(1+w.rng.IntN(70))) * ms, jitter: 1 + w.rng.IntN(40)})
@@ -109,7 +110,9 @@ func (n *node) receive(p *publisher, m *published) {
 	if len(m.rooms) > 1 {
 		n.recent[m.mark] = true
 	}
-	n.seen.Note(m.mark)
+	if m.named == nil {
+		n.seen.Note(m.mark)
+	}
 	for _, k := range n.takes {
 		if k.Phase() < Settling {
 			n.doTake(k, k.Held(n.w.now, m.mark, m))
@@ -294,12 +297,12 @@ func (n *node) machine(from *node, u *unit, token string, step Step) *departure 
 		n.refuse(from, u, Refused{Token: token, Step: step, Reason: Gone})
 		return nil
 	}
-	if p.owner == nil {
+	if p.owner == nil || p.owner.Phase() == Owning {
 		var floor *Seen
 		if p.take != nil {
 			floor = p.take.Had()
 		}
-		p.owner = NewOwner[load](n.w.climate.options, n.seen, floor, one)
+		p.owner = NewOwner[load](n.w.climate.options, n.seen, floor.With(n.names[u]...), one)
 	}
 	return &departure{owner: p.owner, unit: u}
 }

@@ -38,7 +38,7 @@ const (
 )
 
 // NewOwner makes the machine of a unit that is here. seen is the loop's; it is read, never written. floor is
-// what the unit has had besides: Taker.Had while the unit's own taker is Trailing, else nil.
+// what the unit has had besides: Taker.Had while the unit's own taker is Trailing, and the named messages that it has had lately.
 func NewOwner[S, M any](options Options, seen, floor *Seen, size func(M) int) *Owner[S, M] {
 	return &Owner[S, M]{options: options.withDefaults(), size: size, seen: seen, floor: floor, phase: Owning}
 }

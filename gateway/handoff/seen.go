@@ -77,9 +77,9 @@ func (s *Seen) Has(m Mark) bool {
 }
 
 // Unsure reports that it cannot be said whether a message was seen: it has no identity, or the
-// Seen is partial and does not list its publisher.
+// Seen is partial and does not list its publisher. Named ones are all listed.
 func (s *Seen) Unsure(m Mark) bool {
-	return !m.Known() || s.Partial() && s.fresh[m.Publisher] == 0 && s.old[m.Publisher] == 0
+	return !m.Known() || s.Partial() && !m.named() && s.fresh[m.Publisher] == 0 && s.old[m.Publisher] == 0
 }
 
 // Partial reports that there were more publishers than the bound allows.
@@ -111,6 +111,15 @@ func (s *Seen) Turn() {
 func (s *Seen) Clone() *Seen {
 	c := &Seen{fresh: map[string]uint64{}, spilt: s.Partial()}
 	c.raise(s)
+	return c
+}
+
+// With is a Clone that has also seen some messages. s may be nil.
+func (s *Seen) With(marks ...Mark) *Seen {
+	c := s.Clone()
+	for _, m := range marks {
+		c.Note(m)
+	}
 	return c
 }
 

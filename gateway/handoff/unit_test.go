@@ -10,6 +10,7 @@ type unit struct {
 	rooms  []int
 	count  int               // deliveries
 	last   map[string]uint64 // by publisher, delivered
+	next   map[*publisher]uint64
 	got    map[*published]bool
 	owners []*node // who may deliver: one, or none
 	holder *node   // who has it, deciding included
@@ -27,7 +28,7 @@ type load struct {
 }
 
 func (w *world) newUnit(i int) {
-	u := &unit{w: w, name: i, last: map[string]uint64{}, got: map[*published]bool{}}
+	u := &unit{w: w, name: i, last: map[string]uint64{}, next: map[*publisher]uint64{}, got: map[*published]bool{}}
 	for len(u.rooms) < 2 {
 		if r := w.rng.IntN(rooms); !slices.Contains(u.rooms, r) {
 			u.rooms = append(u.rooms, r)
@@ -69,6 +70,13 @@ func (u *unit) deliver(n *node, m *published) {
 	}
 	if w.trace != nil {
 		w.logf("unit %d n%d delivers %v", u.name, n.index, m)
+	}
+	if m.named != nil {
+		if uint64(m.id) < u.next[m.named] && u.excuse == "" { // a loss may be made good later
+			w.broken("unit %d: node %d delivers %v too late", u.name, n.index, m)
+		}
+		u.next[m.named] = uint64(m.id) + 1
+		n.names[u] = append(n.names[u], m.mark)
 	}
 	u.got[m] = true
 	u.count++

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -103,17 +104,19 @@ type counts struct {
 type published struct {
 	id    int
 	mark  Mark
+	named *publisher // who published it, if its mark is a name
 	rooms []int
 	at    time.Duration
 }
 
 func (m *published) String() string { return fmt.Sprintf("#%d %v rooms %v", m.id, m.mark, m.rooms) }
 
-// publisher is a connection that numbers what it publishes; bare ones do not.
+// publisher is a connection that numbers what it publishes; bare ones do not, and what others publish has names.
 type publisher struct {
 	w     *world
 	name  string
 	bare  bool
+	named bool
 	next  uint64
 	links []*link // by node
 	said  []*published
@@ -137,7 +140,7 @@ func newWorld(seed uint64) *world {
 	for i := range 3 + w.rng.IntN(2) {
 		w.nodes = append(w.nodes, newNode(w, i))
 	}
-	for i := range 3 {
+	for i := range 4 {
 		w.newPublisher(i)
 	}
 	for _, n := range w.nodes {
@@ -152,7 +155,7 @@ func newWorld(seed uint64) *world {
 }
 
 func (w *world) newPublisher(i int) {
-	p := &publisher{w: w, name: fmt.Sprintf("p%d", i), bare: i == 2}
+	p := &publisher{w: w, name: fmt.Sprintf("p%d", i), bare: i == 2, named: i == 3}
 	for range w.nodes {
 		l := &link{base: time.Duration(w.rng.IntN(int(slowest*3/4/ms))) * ms, jitter: 1 + w.rng.IntN(50), claims: map[int]int{}}
 		switch w.rng.IntN(3) { // mostly very near or very far
@@ -193,7 +196,11 @@ func (p *publisher) publish() {
 	w := p.w
 	p.next++
 	m := &published{id: len(p.said), rooms: []int{w.rng.IntN(rooms)}, at: w.now}
-	if !p.bare {
+	switch {
+	case p.named:
+		m.mark = Named(p.name, strconv.FormatUint(p.next, 10))
+		m.named = p
+	case !p.bare:
 		m.mark = Mark{Publisher: p.name, Sequence: p.next}
 		if other := w.rng.IntN(rooms); w.rng.IntN(3) == 0 && other != m.rooms[0] {
 			m.rooms = append(m.rooms, other)
