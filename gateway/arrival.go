@@ -95,8 +95,8 @@ func (a *arrival) forget() {
 func (a *arrival) drop() {
 	if a.up != nil {
 		unix.Close(a.up.fd)
+		a.loop.gw.listener.closed(a.up.peer.seat)
 		a.up = nil
-		a.loop.gw.listener.closed()
 	}
 }
 

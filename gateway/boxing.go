@@ -166,11 +166,10 @@ func (s *session) unpack(box *boxedSession) {
 		}
 	}
 	s.state = sessionOpen
-	if l := s.loop; l.gw.quota.limit > 0 {
+	if sessions := &s.loop.gw.quota.sessions; sessions.limit.Load() > 0 {
 		var h backplane.Handshake
 		if json.Unmarshal(box.Handshake, &h) == nil {
-			l.gw.quota.join(h.Address)
-			s.entered(h.Address)
+			s.entered(sessions.force(h.Address)) // it has been let in elsewhere
 		}
 	}
 }

@@ -369,11 +369,12 @@ func (c *conn) kill() {
 	c.loop.pending.dead = append(c.loop.pending.dead, c)
 }
 
-// release takes the descriptor away from the loop, to be given to somebody else.
+// release takes the descriptor away from the loop, to be given to somebody else, who has its place too (see from).
 func (c *conn) release() (fd int, err error) {
 	err = c.loop.poll.remove(int(c.fd))
 	c.released = true
 	c.loop.conns[c.fd] = nil
+	c.loop.rise(c)
 	c.kill()
 	return int(c.fd), err
 }

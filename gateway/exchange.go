@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -11,6 +12,7 @@ type exchange struct {
 	web  *web
 	id   sid
 	text string // the session id as it was sent
+	over func() // the POST is about to be answered: from then on the client may send the next
 }
 
 // post reads a POST's body and hands it to the session. A second POST while a body is being read
@@ -21,10 +23,12 @@ func (x *exchange) post(rw http.ResponseWriter, r *http.Request) {
 		x.fail(rw)
 		return
 	}
-	defer w.posting.Delete(x.id.key)
+	x.over = sync.OnceFunc(func() { w.posting.Delete(x.id.key) })
+	defer x.over()
 	kind := requestPost
 	if r.Header.Get("Content-Type") == octetStream {
 		if !w.gw.options.Engine.AllowEIO3 {
+			x.over()
 			x.fail(rw)
 			return
 		}
@@ -32,16 +36,18 @@ func (x *exchange) post(rw http.ResponseWriter, r *http.Request) {
 	}
 	limit := int64(w.gw.options.Engine.MaxPayload)
 	if r.ContentLength > limit {
+		x.over()
 		tooLarge(rw)
 		return
 	}
 	// Not every ResponseWriter has deadlines; ours does.
-	_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(bodyTimeout))
+	_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(w.gw.options.Limits.BodyTimeout))
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {
 	case err != nil:
 		x.abort(nil)
 	case int64(len(body)) > limit:
+		x.over()
 		tooLarge(rw)
 	default:
 		x.ask(rw, r, kind, body)
@@ -80,6 +86,9 @@ func (x *exchange) ask(rw http.ResponseWriter, r *http.Request, kind requestKind
 			x.abort(req)
 		}
 		return
+	}
+	if x.over != nil {
+		x.over()
 	}
 	if err := x.web.write(rw, r, answer); err != nil && kind == requestGet && answer.status == http.StatusOK {
 		x.abort(nil) // packets are lost: the session cannot go on

@@ -202,7 +202,8 @@ func (gw *Gateway) listen(ctx context.Context) error {
 	if gw.metrics, err = newMetrics(gw); err != nil {
 		return errors.Join(fmt.Errorf("register metrics: %w", err), ln.close())
 	}
-	ln.full = gw.metrics.refusedConns.Inc
+	ln.full, ln.many, ln.door = gw.metrics.refusedConns.Inc, gw.metrics.refusedOfAddress.Inc, gw.door
+	ln.seats.limit.Store(int64(gw.options.Limits.ConnsPerAddress))
 	if ln.tls, err = newTerminator(gw); err != nil {
 		return errors.Join(fmt.Errorf("%w: %w", ErrOptions, err), ln.close())
 	}

@@ -21,9 +21,6 @@ import (
 // httpIdle is how long a keep-alive connection may be idle between requests.
 const httpIdle = 75 * time.Second
 
-// bodyTimeout is how long a POST's body may take.
-const bodyTimeout = 30 * time.Second
-
 // lendQueue is how many connections may wait for net/http to take them.
 const lendQueue = 1024
 
@@ -85,7 +82,7 @@ func (w *web) lend(c *lentConn) {
 // returned counts a lent connection that is closed.
 func (w *web) returned(c *lentConn) {
 	if c.closed.CompareAndSwap(false, true) {
-		w.gw.listener.closed()
+		w.gw.listener.closed(c.peer.seat)
 	}
 }
 
@@ -133,6 +130,11 @@ func (w *web) shutdown(ctx context.Context) {
 func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	gw := w.gw
 	setWriteDeadline(rw) // for what is not a poll; those set it again when there is something to write
+	if len(r.TransferEncoding) > 0 {
+		// It may have come with a Content-Length as well, by which a proxy before us has taken something else for the next request: nothing
+		// more is read from this connection (RFC 9112, section 6.1). Stock clients do not send chunks.
+		rw.Header().Set("Connection", "close")
+	}
 	switch {
 	case gw.serves(r.URL.Path):
 		w.engine(rw, r, gw.echoes(r.URL.Path))
@@ -184,13 +186,14 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 	default:
 		h := withHost(r)
 		address, secure := w.gw.door.source(remoteIP(r), isSecure(r), h)
-		if !w.gw.enter(address) {
+		place, ok := w.gw.enter(address)
+		if !ok {
 			rw.Header().Set("Retry-After", "1")
 			http.Error(rw, "too many connections", http.StatusServiceUnavailable)
 			return
 		}
 		handshake := encodeHandshake(h, r.URL, address, secure)
-		answer, ok := w.ask(r.Context(), w.gw.nextLoop(), &request{kind: requestOpen, handshake: handshake, address: address, flags: flags})
+		answer, ok := w.ask(r.Context(), w.gw.nextLoop(), &request{kind: requestOpen, handshake: handshake, place: place, flags: flags})
 		if ok {
 			// A client that is gone before it knows its session id leaves a session that pings end.
 			_ = w.write(rw, r, answer)

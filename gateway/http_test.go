@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,5 +102,52 @@ func TestLongHeaders(t *testing.T) {
 	raw.join("")
 	if request := next(t, r.app.connects); !strings.Contains(string(request.Handshake), cookie) {
 		t.Error("the cookie is not told")
+	}
+}
+
+// nextRequest is a ResponseWriter whose client sends its next POST as soon as it sees the answer to the one before, and on another connection.
+type nextRequest struct {
+	httptest.ResponseRecorder
+	send func()
+}
+
+// Write implements http.ResponseWriter.
+func (w *nextRequest) Write(p []byte) (int, error) {
+	w.send()
+	return w.ResponseRecorder.Write(p)
+}
+
+// A POST that has been answered is over: the next one is not taken for a second at the same time, whatever the first one did.
+func TestPostAfterAnswer(t *testing.T) {
+	r := newRig(t)
+	for name, body := range map[string]string{"taken": "3", "too large": strings.Repeat("4", 2_000_000)} {
+		p, _ := r.pollJoin()
+		url := "/socket.io/?EIO=4&transport=polling&sid=" + p.sid
+		again := httptest.NewRecorder()
+		first := &nextRequest{*httptest.NewRecorder(), func() {
+			r.gw.web.ServeHTTP(again, httptest.NewRequest(http.MethodPost, url, strings.NewReader("3")))
+		}}
+		chunks := struct{ io.Reader }{strings.NewReader(body)} // whose length nobody knows
+		r.gw.web.ServeHTTP(first, httptest.NewRequest(http.MethodPost, url, chunks))
+		if name == "too large" {
+			first.send() // its answer has no body
+		}
+		if again.Code != http.StatusOK || again.Body.String() != "ok" {
+			t.Errorf("%s: the next one got %d %s", name, again.Code, again.Body)
+		}
+	}
+}
+
+// Of a connection on which chunks came nothing more is read: with a length beside them, a proxy may have seen another request in them.
+func TestChunksEndTheConnection(t *testing.T) {
+	r := newRig(t)
+	for _, length := range []string{"", "Content-Length: 6\r\n"} {
+		c := r.raw()
+		c.Raw([]byte("POST /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: h\r\n" + length + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" +
+			"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: h\r\n\r\n"))
+		if a := c.response(); a.status != http.StatusBadRequest {
+			t.Errorf("%+v", a)
+		}
+		c.ExpectEnd()
 	}
 }

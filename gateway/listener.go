@@ -31,7 +31,10 @@ type listener struct {
 	open  atomic.Int64 // connections now, those lent to net/http included
 	tls   *terminator  // nil: connections come as they are
 	full  func()       // called for each connection turned away
-	pause timer        // owned by loop 0
+	seats headcount    // connections of each address that is no trusted proxy
+	many  func()       // called for each turned away by that
+	door  *door
+	pause timer // owned by loop 0
 }
 
 func listen(ctx context.Context, o *Options) (*listener, error) {
@@ -62,7 +65,7 @@ func listen(ctx context.Context, o *Options) (*listener, error) {
 // accept takes what is waiting. On loop 0.
 func (ln *listener) accept(l *loop) {
 	for range acceptBatch {
-		fd, _, err := unix.Accept4(ln.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, from, err := unix.Accept4(ln.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return
@@ -78,13 +81,19 @@ func (ln *listener) accept(l *loop) {
 			unix.Close(fd)
 			continue
 		}
+		place, ok := ln.seat(address(from))
+		if !ok {
+			ln.closed("")
+			unix.Close(fd)
+			continue
+		}
 		if ln.tls != nil {
-			ln.tls.take(fd)
+			ln.tls.take(fd, place)
 			continue
 		}
 		target := ln.loops[ln.next%len(ln.loops)]
 		ln.next++
-		newcomer := &accepted{fd: fd}
+		newcomer := &accepted{fd: fd, seat: place}
 		if target == l {
 			newcomer.run(l)
 		} else if !target.post(newcomer) {
@@ -111,8 +120,11 @@ func (r resume) expire(time.Duration) {
 	}
 }
 
-// closed counts a connection that is gone.
-func (ln *listener) closed() { ln.open.Add(-1) }
+// closed counts a connection that is gone, and gives its place among those of its address back.
+func (ln *listener) closed(place string) {
+	ln.open.Add(-1)
+	ln.seats.give(place)
+}
 
 // stopAccepting closes the socket; a task for loop 0.
 type stopAccepting struct{ done chan<- struct{} }
@@ -141,7 +153,8 @@ func (ln *listener) close() error {
 // accepted is a new connection on its way to its loop.
 type accepted struct {
 	fd   int
-	peer *peer // nil: the other end of the descriptor
+	peer *peer  // nil: the other end of the descriptor
+	seat string // see listener.seats
 }
 
 func (a *accepted) run(l *loop) {
@@ -151,10 +164,11 @@ func (a *accepted) run(l *loop) {
 	if err != nil {
 		l.gw.log.Error("cannot watch a connection", zap.Error(err))
 		a.cancel()
-		l.gw.listener.closed()
+		l.gw.listener.closed(a.seat)
 		return
 	}
 	l.gw.metrics.accepted.Inc()
+	l.sit(c, a.seat)
 	if a.peer != nil {
 		c.comesFrom(*a.peer)
 	}

@@ -72,7 +72,8 @@ type owned struct {
 	sockets    map[string]*socket    // by socket id, connecting ones included
 	namespaces map[string]*namespace // those with a socket here
 	tokens     tokens                // what their clients have proved
-	addresses  map[*session]string   // where they come from, if that is limited
+	places     map[*session]string   // of the sessions of their addresses, if those are limited
+	seats      map[*conn]string      // the same of conns
 	slow       map[*slowPost]struct{}
 	autopsies  map[string]time.Duration // when a close was logged last, by reason
 	peers      map[*conn]peer           // of those whose first request is being read, if not the other end of the descriptor
@@ -188,7 +189,7 @@ func (l *loop) endTurn() {
 		if !c.released {
 			l.conns[c.fd] = nil
 			unix.Close(int(c.fd))
-			l.gw.listener.closed()
+			l.gw.listener.closed(l.rise(c))
 		}
 		l.pending.dead[i] = nil
 	}

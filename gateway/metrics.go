@@ -32,6 +32,7 @@ type drainMetrics struct {
 // clientMetrics count connections, sessions and what clients do wrong.
 type clientMetrics struct {
 	accepted, refusedConns, upgrades, connectTimeouts prometheus.Counter
+	refusedOfAddress                                  prometheus.Counter
 	deaths                                            prometheus.Counter
 	opened, closed, refusals, badPackets              *prometheus.CounterVec
 }
@@ -99,15 +100,16 @@ func (m *drainMetrics) remain(r remains) {
 
 func newClientMetrics(r *registrar) clientMetrics {
 	return clientMetrics{
-		accepted:        r.counter("connections_accepted_total", "TCP connections accepted."),
-		refusedConns:    r.counter("connections_refused_total", "TCP connections closed at once because max-conns was reached."),
-		upgrades:        r.counter("upgrades_total", "Sessions that went from polling to WebSocket."),
-		deaths:          r.counter("taken_for_dead_total", "Times that the routers declared this node dead while it was alive, and it let its clients go."),
-		connectTimeouts: r.counter("connect_timeouts_total", "Sessions closed because they joined no namespace in time."),
-		opened:          r.vector("sessions_opened_total", "Sessions opened, by first transport.", "transport"),
-		closed:          r.vector("sessions_closed_total", "Sessions closed, by reason.", "reason"),
-		refusals:        r.vector("requests_refused_total", "Requests refused with an Engine.IO error, by kind.", "kind"),
-		badPackets:      r.vector("bad_packets_total", "Input from clients that broke a rule, by layer.", "layer"),
+		accepted:         r.counter("connections_accepted_total", "TCP connections accepted."),
+		refusedConns:     r.counter("connections_refused_total", "TCP connections closed at once because max-conns was reached."),
+		refusedOfAddress: r.counter("connections_of_address_refused_total", "TCP connections closed at once because max-conns-per-address was reached."),
+		upgrades:         r.counter("upgrades_total", "Sessions that went from polling to WebSocket."),
+		deaths:           r.counter("taken_for_dead_total", "Times that the routers declared this node dead while it was alive, and it let its clients go."),
+		connectTimeouts:  r.counter("connect_timeouts_total", "Sessions closed because they joined no namespace in time."),
+		opened:           r.vector("sessions_opened_total", "Sessions opened, by first transport.", "transport"),
+		closed:           r.vector("sessions_closed_total", "Sessions closed, by reason.", "reason"),
+		refusals:         r.vector("requests_refused_total", "Requests refused with an Engine.IO error, by kind.", "kind"),
+		badPackets:       r.vector("bad_packets_total", "Input from clients that broke a rule, by layer.", "layer"),
 	}
 }
 

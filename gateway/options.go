@@ -104,14 +104,8 @@ type Limits struct {
 	// QueueBytes stops a client that reads slowly, or not at all, from filling memory:
 	// past it the session is closed as a slow consumer.
 	QueueBytes int `name:"max-queue-bytes" default:"16777216" help:"Bytes that a session may have waiting to be sent; past them it is closed as a slow consumer."`
-	// Conns leaves descriptors for NATS, logs and the listener itself.
-	Conns int `name:"max-conns" default:"0" help:"Open connections; 0 means nine tenths of the descriptor limit."`
 	// Namespaces stops one session from opening sockets without end.
 	Namespaces int `name:"max-namespaces" default:"100" help:"Namespaces that one session may be in."`
-	// HeaderBytes stops a request whose headers never end.
-	HeaderBytes int `name:"max-header-bytes" default:"16384" help:"Size of a request's headers."`
-	// HeaderTimeout stops clients that open connections and send slowly (slowloris).
-	HeaderTimeout time.Duration `name:"header-timeout" default:"10s" help:"How long a connection may take to send a request's headers."`
 	// Attachments stops a packet that announces more parts than anyone needs.
 	Attachments int `name:"max-attachments" default:"10" help:"Attachments of one Socket.IO packet."`
 	// Rooms bounds what one socket adds to membership, and what finding a room among them costs.
@@ -128,7 +122,22 @@ type Limits struct {
 	HistoryBytes int `name:"recovery-bytes" default:"67108864" help:"Bytes of past events kept for clients that come back; whoever missed more starts anew."`
 	// PendingAcks bounds the acknowledgements that one socket may owe to applications.
 	PendingAcks int `name:"max-pending-acks" default:"10000" help:"Acknowledgements that one socket may owe; emits that ask for more fail."`
+	ConnLimits  `embed:""`
 	EventLimits `embed:""`
+}
+
+// ConnLimits bound connections, and how long they may take over a request.
+type ConnLimits struct {
+	// Conns leaves descriptors for NATS, logs and the listener itself.
+	Conns int `name:"max-conns" default:"0" help:"Open connections; 0 means nine tenths of the descriptor limit."`
+	// ConnsPerAddress stops one client from taking the places of all others.
+	ConnsPerAddress int `name:"max-conns-per-address" default:"0" help:"Open connections from one address that is no trusted proxy; 0 means any number."`
+	// HeaderBytes stops a request whose headers never end.
+	HeaderBytes int `name:"max-header-bytes" default:"16384" help:"Size of a request's headers."`
+	// HeaderTimeout stops clients that open connections and send slowly (slowloris).
+	HeaderTimeout time.Duration `name:"header-timeout" default:"10s" help:"How long a connection may take to send a request's headers."`
+	// BodyTimeout does the same for bodies.
+	BodyTimeout time.Duration `name:"body-timeout" default:"30s" help:"How long the body of a POST may take."`
 }
 
 // EventLimits bound what is kept of clients' events until their workers are done with them.
@@ -174,6 +183,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Limits.Namespaces, 100)
 	setDefault(&o.Limits.HeaderBytes, 16<<10)
 	setDefault(&o.Limits.HeaderTimeout, 10*time.Second)
+	setDefault(&o.Limits.BodyTimeout, 30*time.Second)
 	setDefault(&o.Limits.Attachments, socketio.DefaultAttachments)
 	setDefault(&o.Limits.PendingAcks, 10_000)
 	o.Auth = o.Auth.WithDefaults()
@@ -203,10 +213,10 @@ func (o *Options) check() error {
 	case o.Loops < 1 || o.Loops > backplane.MaxShards:
 		return fmt.Errorf("%w: %d loops; 1 to %d can be", ErrOptions, o.Loops, backplane.MaxShards)
 	case o.Engine.PingInterval < 0 || o.Engine.PingTimeout < 0 || o.Engine.ConnectTimeout < 0 ||
-		o.Engine.UpgradeTimeout < 0 || o.Engine.AdmitTimeout < 0 || o.Limits.HeaderTimeout < 0 ||
+		o.Engine.UpgradeTimeout < 0 || o.Engine.AdmitTimeout < 0 || o.Limits.HeaderTimeout < 0 || o.Limits.BodyTimeout < 0 ||
 		o.Drain.Delay < 0 || o.Drain.Return < 0:
 		return fmt.Errorf("%w: a duration is negative", ErrOptions)
-	case min(o.Engine.MaxPayload, o.Limits.QueueBytes, o.Limits.Conns, o.Limits.Namespaces, o.Limits.HeaderBytes,
+	case min(o.Engine.MaxPayload, o.Limits.QueueBytes, o.Limits.Conns, o.Limits.ConnsPerAddress, o.Limits.Namespaces, o.Limits.HeaderBytes,
 		o.Limits.Rooms, o.Limits.RoomName, o.Limits.DataBytes, o.Limits.Detached, o.Limits.DetachedBytes, o.Limits.HistoryBytes, o.Limits.PendingAcks,
 		o.Limits.Unconfirmed, o.Limits.UnconfirmedBytes, o.Limits.Deliveries) < 0:
 		return fmt.Errorf("%w: a limit is negative", ErrOptions)

@@ -25,7 +25,7 @@ type request struct {
 	id        sid
 	body      []byte
 	handshake []byte       // of a requestOpen
-	address   string       // likewise
+	place     string       // likewise; see quota
 	flags     sessionFlags // likewise
 	of        *request     // of a requestAbort: the GET that it ends; nil with relay
 	relay     string       // where the answer to a relayed request goes
@@ -122,7 +122,7 @@ func (r *request) cancel() {
 func (l *loop) openPolling(r *request) {
 	key, sid := l.newSID()
 	s := l.newSession(key, r.handshake, r.flags)
-	s.entered(r.address)
+	s.entered(r.place)
 	l.gw.metrics.opened.WithLabelValues("polling").Inc()
 	s.get = &request{kind: requestGet, respond: func(answer response) {
 		answer.sid = sid

@@ -74,15 +74,18 @@ func proxySource(header []byte) (string, error) {
 // peer is where a connection comes from, if not from the other end of its descriptor.
 type peer struct {
 	address string
-	secure  bool // by TLS that ended here
+	secure  bool   // by TLS that ended here
+	seat    string // among the connections of its address; see listener.seats
 }
 
 // from is where a conn comes from.
 func (c *conn) from() peer {
-	if p, ok := c.loop.peers[c]; ok {
-		return p
+	p, ok := c.loop.peers[c]
+	if !ok {
+		p.address = peerAddress(int(c.fd))
 	}
-	return peer{address: peerAddress(int(c.fd))}
+	p.seat = c.loop.seats[c]
+	return p
 }
 
 // comesFrom notes where a conn comes from, until its first request is read.
@@ -122,6 +125,12 @@ func (c *conn) announced(data []byte) (n int, ok bool) {
 		c.kill()
 		return 0, false
 	}
+	place, free := gw.listener.seat(source)
+	if !free {
+		c.kill()
+		return 0, false
+	}
+	c.loop.sit(c, place)
 	if source == "" {
 		source = direct
 	}

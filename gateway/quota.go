@@ -1,93 +1,69 @@
 package gateway
 
-import (
-	"sync"
-
-	"golang.org/x/time/rate"
-)
+import "golang.org/x/time/rate"
 
 // quota bounds how many sessions are opened: per second, and from one address. Safe for concurrent use.
 type quota struct {
-	pace  *rate.Limiter // nil: as many as come
-	limit int           // from one address; 0: as many as come
-
-	mu   sync.Mutex
-	from map[string]int
+	pace     *rate.Limiter // its limit is rate.Inf if as many may be opened as come
+	sessions headcount
 }
 
 func newQuota(o *RateOptions) *quota {
-	c := &quota{limit: o.PerAddress, from: map[string]int{}}
-	if o.Handshakes > 0 {
-		c.pace = rate.NewLimiter(rate.Limit(o.Handshakes), o.Handshakes)
-	}
-	return c
+	q := &quota{pace: rate.NewLimiter(rate.Inf, 0)}
+	q.set(o)
+	return q
 }
 
-// enter reports whether a session from an address may be opened, and if not why. If so, leave must be called at its end.
-func (c *quota) enter(address string) (refused string, ok bool) {
-	if c.limit > 0 {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.from[address] >= c.limit {
-			return "address", false
-		}
+// set changes the limits. Sessions that were let in while none was set are not counted.
+func (q *quota) set(o *RateOptions) {
+	limit := rate.Inf
+	if o.Handshakes > 0 {
+		limit = rate.Limit(o.Handshakes)
 	}
-	if c.pace != nil && !c.pace.Allow() {
-		return "rate", false
+	q.pace.SetBurst(o.Handshakes)
+	q.pace.SetLimit(limit)
+	q.sessions.limit.Store(int64(o.PerAddress))
+}
+
+// enter lets a session from an address be opened, or says what refuses it. Its place is to be given back at its end.
+func (q *quota) enter(address string) (place, refused string) {
+	place, ok := q.sessions.take(address)
+	if !ok {
+		return "", "address"
 	}
-	if c.limit > 0 {
-		c.from[address]++
+	if !q.pace.Allow() {
+		q.sessions.give(place)
+		return "", "rate"
 	}
-	return "", true
+	return place, ""
 }
 
 // enter asks whether a session may be opened, and counts a refusal.
-func (gw *Gateway) enter(address string) bool {
-	refused, ok := gw.quota.enter(address)
-	if !ok {
+func (gw *Gateway) enter(address string) (place string, ok bool) {
+	place, refused := gw.quota.enter(address)
+	if refused != "" {
 		gw.metrics.refusedSessions.WithLabelValues(refused).Inc()
+		return "", false
 	}
-	return ok
+	return place, true
 }
 
-// entered notes where a session comes from, until it ends.
-func (s *session) entered(address string) {
+// entered notes a session's place, until it ends.
+func (s *session) entered(place string) {
 	l := s.loop
-	if l.gw.quota.limit == 0 {
+	if place == "" {
 		return
 	}
-	if l.addresses == nil {
-		l.addresses = map[*session]string{}
+	if l.places == nil {
+		l.places = map[*session]string{}
 	}
-	l.addresses[s] = address
+	l.places[s] = place
 }
 
 // left gives a session's place back.
 func (s *session) left() {
-	if address, ok := s.loop.addresses[s]; ok {
-		delete(s.loop.addresses, s)
-		s.loop.gw.quota.leave(address)
-	}
-}
-
-// join counts a session that comes from another node, and has been let in there.
-func (c *quota) join(address string) {
-	if c.limit == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.from[address]++
-}
-
-// leave counts a session's end.
-func (c *quota) leave(address string) {
-	if c.limit == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.from[address]--; c.from[address] <= 0 {
-		delete(c.from, address)
+	if place, ok := s.loop.places[s]; ok {
+		delete(s.loop.places, s)
+		s.loop.gw.quota.sessions.give(place)
 	}
 }

@@ -71,6 +71,21 @@ func TestOverRateWaits(t *testing.T) {
 	c.ExpectClose(0)
 }
 
+// A client whose pong is not read, because it has to wait, is not taken for silent.
+func TestOverRateWaitsForPongs(t *testing.T) {
+	r := newRig(t, rated(overWait, 50), func(o *Options) {
+		o.Engine.PingInterval, o.Engine.PingTimeout = 50*time.Millisecond, 100*time.Millisecond
+	})
+	c, _ := r.join("")
+	for n := range 75 { // half a second's worth too many
+		c.Send(fmt.Sprintf(`42["n",%d]`, n))
+	}
+	c.Send("3", `42["n",75]`)
+	for n := range 76 {
+		r.app.expectEvent(fmt.Sprintf(`["n",%d]`, n))
+	}
+}
+
 func TestOverRateDrops(t *testing.T) {
 	r := newRig(t, rated(overDrop, 3))
 	c, _ := r.join("")
@@ -168,9 +183,7 @@ func TestQuota(t *testing.T) {
 	refused()
 	c.net.Close()
 	eventually(t, "a place is free", func() bool {
-		r.gw.quota.mu.Lock()
-		defer r.gw.quota.mu.Unlock()
-		return r.gw.quota.from["127.0.0.1"] == 1
+		return r.gw.quota.sessions.taken("127.0.0.1") == 1
 	})
 	r.ws()
 	refused()

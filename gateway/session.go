@@ -346,6 +346,11 @@ func (s *session) heartbeat() bool {
 		s.beat = s.deadline
 		return true
 	}
+	if c := s.conn; c != nil && c.resting {
+		// Its pong may have come, behind what is not read yet: the rate makes it wait, and not its network.
+		s.beat = s.loop.now + s.loop.gw.options.Engine.PingTimeout
+		return true
+	}
 	if s.flags&flagPinged != 0 || s.old() {
 		s.close(reasonPingTimeout, closeBroken)
 		return false

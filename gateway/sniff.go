@@ -45,7 +45,7 @@ func (c *conn) sniff(data []byte) int {
 	if err != nil {
 		c.loop.gw.log.Error("cannot move a connection", zap.Error(err))
 		unix.Close(fd)
-		c.loop.gw.listener.closed()
+		c.loop.gw.listener.closed(up.peer.seat)
 		return len(data)
 	}
 	up.fd = fd
@@ -69,13 +69,13 @@ func (c *conn) toHTTP(data []byte) {
 	if err != nil {
 		gw.log.Error("cannot hand a connection over", zap.Error(err))
 		unix.Close(fd)
-		gw.listener.closed()
+		gw.listener.closed(from.seat)
 		return
 	}
 	lent, err := newLentConn(gw, fd, prefix, from)
 	if err != nil {
 		gw.log.Error("cannot hand a connection over", zap.Error(err))
-		gw.listener.closed()
+		gw.listener.closed(from.seat)
 		return
 	}
 	gw.web.lend(lent)
@@ -165,5 +165,6 @@ func (c *lentConn) reclaim() (int, error) {
 		return 0, fmt.Errorf("take a connection back: %w", err)
 	}
 	c.gw.listener.open.Add(1) // Close gives one back
+	c.peer.seat = ""          // whoever has the descriptor now gives that back
 	return fd, c.Close()
 }

@@ -65,25 +65,25 @@ func (t *terminator) reload() error {
 }
 
 // take ends the TLS of an accepted descriptor. On loop 0; it does not wait.
-func (t *terminator) take(fd int) {
+func (t *terminator) take(fd int, place string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		unix.Close(fd)
-		t.gw.listener.closed()
+		t.gw.listener.closed(place)
 		return
 	}
-	t.conns.Go(func() { t.serve(fd) })
+	t.conns.Go(func() { t.serve(fd, place) })
 }
 
 // serve serves one connection until both directions have ended.
-func (t *terminator) serve(fd int) {
+func (t *terminator) serve(fd int, place string) {
 	raw, err := netConn(fd)
 	if err == nil && !t.remember(raw) {
 		err = errLent
 	}
 	if err != nil {
-		t.gw.listener.closed()
+		t.gw.listener.closed(place)
 		return
 	}
 	defer t.forget(raw)
@@ -91,38 +91,49 @@ func (t *terminator) serve(fd int) {
 	if err != nil {
 		t.gw.metrics.badPackets.WithLabelValues("tls").Inc()
 		t.gw.log.Debug("no TLS", zap.Error(err))
-		t.gw.listener.closed()
+		t.gw.listener.closed(place)
 		return
+	}
+	if place == "" { // a proxy has said where it comes from
+		free := false
+		if place, free = t.gw.listener.seat(from); !free {
+			t.gw.listener.closed("")
+			return
+		}
 	}
 	inside, inner, err := pair()
 	if err != nil {
 		t.gw.log.Error("cannot make a socket pair", zap.Error(err))
-		t.gw.listener.closed()
+		t.gw.listener.closed(place)
 		return
 	}
 	defer inside.Close()
-	newcomer := &accepted{fd: inner, peer: &peer{address: from, secure: true}}
+	newcomer := &accepted{fd: inner, peer: &peer{address: from, secure: true}, seat: place}
 	if !t.gw.nextLoop().post(newcomer) {
 		newcomer.cancel()
 		return
 	}
 	var up sync.WaitGroup
 	up.Go(func() {
-		pass(inside, outside) // the client's words
+		pass(inside, outside, 0) // the client's words
 		_ = inside.CloseWrite()
 	})
-	pass(outside, inside)
+	pass(outside, inside, writeTimeout)
 	_ = outside.CloseWrite()
 	_ = outside.SetReadDeadline(time.Now().Add(lingerTime)) // for a client that does not close
 	up.Wait()
 }
 
-// pass copies until one side ends. Errors are ends, too: each side's other direction tells.
-func pass(to io.Writer, from io.Reader) {
+// pass copies until one side ends, or does not take what it is given within a time, if there is one. Errors are ends, too: each side's
+// other direction tells.
+func pass(to net.Conn, from io.Reader, patience time.Duration) {
 	buf := make([]byte, tlsBuffer)
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
+			if patience > 0 {
+				_ = to.SetWriteDeadline(time.Now().Add(patience)) // an error is the write's too
+			}
 			if _, writeErr := to.Write(buf[:n]); writeErr != nil {
 				return
 			}

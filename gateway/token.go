@@ -18,7 +18,7 @@ const (
 	// eventExpiring goes to the client some time before the end, with {"expires": Unix milliseconds}.
 	eventExpiring = "auth:expiring"
 	// eventRefresh comes from the client, with its new token; the acknowledgement is {"expires": …} or {"error": …}.
-	eventRefresh = `["auth:refresh",`
+	eventRefresh = `["auth:refresh"`
 )
 
 // Bounds of CONNECTs whose tokens name a key that is to be fetched.
@@ -273,7 +273,8 @@ func (k *socket) refresh(p socketio.Packet, payload []byte) {
 
 // refreshes reports whether an event is a client's new token.
 func (k *socket) refreshes(payload []byte) bool {
-	return k.nsp.loop.gw.guard.verifier != nil && bytes.HasPrefix(payload, []byte(eventRefresh))
+	rest, ok := bytes.CutPrefix(payload, []byte(eventRefresh))
+	return ok && len(rest) > 0 && (rest[0] == ',' || rest[0] == ']') && k.nsp.loop.gw.guard.verifier != nil
 }
 
 // revoke ends a socket whose client may not have it any more.

@@ -121,6 +121,8 @@ func TestTokenEnds(t *testing.T) {
 	lives.Expect(`42["auth:expiring",{"expires":*}]`)
 	lives.Send(fmt.Sprintf(`420["auth:refresh",%q]`, tokenOf(t, "eve", "2", time.Hour)))
 	lives.Expect(`430[{"error":"not a token"}]`) // not this socket's user
+	lives.Send(`423["auth:refresh"]`)            // is no event of the application's either
+	lives.Expect(`433[{"error":"*"}]`)
 	lives.Send(`421["auth:refresh",7]`)
 	lives.Expect(`431[{"error":"no token"}]`)
 	lives.Send(fmt.Sprintf(`422["auth:refresh",%q]`, tokenOf(t, "ada", "3", time.Hour)))

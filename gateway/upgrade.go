@@ -52,7 +52,7 @@ func (gw *Gateway) routeUpgrade(from *loop, up *upgradeRequest) {
 		up.run(target)
 	} else if !target.post(up) {
 		up.cancel()
-		gw.listener.closed()
+		gw.listener.closed(up.peer.seat)
 	}
 }
 
@@ -85,6 +85,7 @@ func (up *upgradeRequest) finish(l *loop, verdict *uint64, a *arrival) {
 		up.abandon(l)
 		return
 	}
+	l.sit(c, up.peer.seat)
 	if c.deflates = hs.deflates; c.deflates {
 		l.gw.kinds.Or(kindDeflating)
 	}
@@ -95,7 +96,7 @@ func (up *upgradeRequest) finish(l *loop, verdict *uint64, a *arrival) {
 		c.shut()
 	case hs.session == nil:
 		s := l.newSession(hs.key, encodeHandshake(hs.headers, hs.url, hs.address, hs.secure), hs.flags)
-		s.entered(hs.address)
+		s.entered(hs.place)
 		s.conn, c.session = c, s
 		l.gw.metrics.opened.WithLabelValues("websocket").Inc()
 		s.greet(hs.sid)
@@ -114,9 +115,10 @@ func (up *upgradeRequest) abandon(l *loop) {
 	c, err := l.attach(up.fd, connLinger)
 	if err != nil {
 		unix.Close(up.fd)
-		l.gw.listener.closed()
+		l.gw.listener.closed(up.peer.seat)
 		return
 	}
+	l.sit(c, up.peer.seat)
 	c.setDeadline(lingerTime)
 }
 
@@ -146,6 +148,7 @@ type upgradeHandshake struct {
 	deflates bool         // agreed on
 	peer     peer
 	address  string // of a new one, once it has been let in
+	place    string // likewise; see quota
 	secure   bool
 }
 
@@ -194,7 +197,7 @@ func (h *upgradeHandshake) check() (ws.HandshakeHeader, error) {
 		return nil, ws.RejectConnectionError(ws.RejectionStatus(http.StatusServiceUnavailable), ws.RejectionReason(ErrDraining.Error()))
 	}
 	address, secure := h.loop.gw.door.source(h.peer.address, h.peer.secure, h.headers)
-	if !h.loop.gw.enter(address) {
+	if h.place, ok = h.loop.gw.enter(address); !ok {
 		return nil, ws.RejectConnectionError(ws.RejectionStatus(http.StatusServiceUnavailable), ws.RejectionReason("too many connections"))
 	}
 	h.address, h.secure = address, secure
@@ -209,9 +212,7 @@ func (h *upgradeHandshake) check() (ws.HandshakeHeader, error) {
 
 // leave gives the place back of a session that comes to nothing.
 func (h *upgradeHandshake) leave() {
-	if h.sid != "" {
-		h.loop.gw.quota.leave(h.address)
-	}
+	h.loop.gw.quota.sessions.give(h.place)
 }
 
 func refuseUpgrade(code engineio.Code) error {
