@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"strconv"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"patchbay/protocol/engineio"
+	"patchbay/protocol/socketio"
 )
 
 // Transport says how a client moves its packets.
@@ -19,6 +21,15 @@ const (
 	WebSocket   Transport = iota // only WebSocket
 	Polling                      // only polling
 	PollingThen                  // polling, then an upgrade to WebSocket: the stock client's default
+)
+
+// Parser says how a client encodes its Socket.IO packets.
+type Parser int
+
+// The parsers that a stock client can be given.
+const (
+	JSON    Parser = iota // its own
+	Msgpack               // socket.io-msgpack-parser
 )
 
 // Why a client's connection ended, beside what the system says.
@@ -56,6 +67,8 @@ type Handler interface {
 // Settings are what clients of one kind have in common. Shared read only.
 type Settings struct {
 	Transport Transport
+	Parser    Parser
+	Deflate   bool       // offer permessage-deflate, and accept answers to polling requests in gzip
 	Source    netip.Addr // of connections; the zero value leaves it to the kernel
 	Recover   bool       // ask for the old socket when coming back
 }
@@ -136,12 +149,11 @@ func (c *Client) openWebSocket(sid string) {
 }
 
 // Emit sends an event's JSON array.
-func (c *Client) Emit(payload []byte) { c.send("42", payload) }
+func (c *Client) Emit(payload []byte) { c.say(socketio.Packet{Type: socketio.Event, Payload: payload}) }
 
 // EmitAck sends an event's JSON array and asks for an acknowledgement.
 func (c *Client) EmitAck(id uint64, payload []byte) {
-	var room [24]byte
-	c.send(string(strconv.AppendUint(append(room[:0], "42"...), id, 10)), payload)
+	c.say(socketio.Packet{Type: socketio.Event, Payload: payload, AckID: id, HasAck: true})
 }
 
 // SetReading stops or resumes reading from the WebSocket. A client that does not read is what a slow one looks like
@@ -174,19 +186,19 @@ func (c *Client) GiveUp(cause error) { c.fail(cause) }
 // Leave ends the connection as the stock client does, with a word to the server. Handler.Closed is not called.
 func (c *Client) Leave() {
 	if c.stage == present {
-		c.send("41", nil)
+		c.say(socketio.Packet{Type: socketio.Disconnect})
 	}
 	c.end()
 }
 
-// send sends one text packet, its head and its rest.
-func (c *Client) send(head string, rest []byte) {
+// send sends one Engine.IO packet in text form.
+func (c *Client) send(packet []byte) {
 	switch {
 	case c.stage == absent:
 	case c.ws != nil && c.ws.carries:
-		c.ws.send(head, rest)
+		c.ws.write(ws.OpText, packet)
 	case c.polling != nil:
-		c.polling.send(head, rest)
+		c.polling.send(packet)
 	}
 }
 
@@ -230,10 +242,12 @@ func (c *Client) packet(data []byte) {
 		c.fail(ErrServerClosed)
 	case '2':
 		c.lastPing = c.loop.now
-		c.send("3", data[1:])
+		c.send(append([]byte("3"), data[1:]...))
 	case '3', '6': // the answer to a probe is the WebSocket's own
 	case '4':
 		c.message(data[1:])
+	case binaryMark:
+		c.encoded(data[1:])
 	default:
 		c.fail(fmt.Errorf("%w: %.40q", ErrProtocol, data))
 	}
@@ -250,11 +264,11 @@ func (c *Client) opened(data []byte) {
 	c.patience = int64(open.PingInterval + open.PingTimeout)
 	c.lastPing = c.loop.now
 	c.stage = joining
+	hello := socketio.Packet{Type: socketio.Connect}
 	if c.settings.Recover && c.pid != "" {
-		c.send("40", c.appendRecovery(nil))
-	} else {
-		c.send("40", nil)
+		hello.Payload = c.appendRecovery(nil)
 	}
+	c.say(hello)
 	if c.settings.Transport == PollingThen {
 		c.openWebSocket(open.SID)
 	}

@@ -138,7 +138,7 @@ func (k *link) setBlind(blind bool) {
 }
 
 func (k *link) read() {
-	n, err := unix.Read(k.fd, k.loop.buffer)
+	n, err := unix.Read(k.fd, k.loop.shared.read)
 	switch {
 	case err != nil && errTransient(err):
 	case err != nil:
@@ -146,7 +146,8 @@ func (k *link) read() {
 	case n == 0:
 		k.fail(io.EOF)
 	default:
-		k.take(k.loop.buffer[:n])
+		k.loop.in += uint64(n)
+		k.take(k.loop.shared.read[:n])
 	}
 }
 

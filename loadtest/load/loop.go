@@ -15,6 +15,13 @@ const readBuffer = 256 << 10
 // sweepInterval is the time between two looks for clients whose server has fallen silent.
 const sweepInterval = time.Second
 
+// scratch is what a loop's clients use one after the other.
+type scratch struct {
+	read     []byte // what came
+	packet   []byte // what is being sent
+	inflater inflater
+}
+
 // Loop is one goroutine and one epoll instance. It alone touches its clients; all methods but Post and Stop are for
 // functions that run on it.
 type Loop struct {
@@ -23,7 +30,8 @@ type Loop struct {
 	timers  timers
 	links   []*link // by descriptor
 	clients map[*Client]struct{}
-	buffer  []byte
+	shared  scratch
+	in      uint64 // bytes received
 	now     int64  // of the current turn
 	turns   uint64 // since the start
 
@@ -44,7 +52,7 @@ func NewLoop(clock Clock) (*Loop, error) {
 	}
 	l := &Loop{
 		clock: clock, poller: p, clients: map[*Client]struct{}{},
-		buffer: make([]byte, readBuffer), now: clock.Now(), done: make(chan struct{}),
+		shared: scratch{read: make([]byte, readBuffer)}, now: clock.Now(), done: make(chan struct{}),
 	}
 	//patchbay:goroutine Stop ends it and waits on done
 	go l.run()
@@ -71,6 +79,9 @@ func (l *Loop) Now() int64 { return l.now }
 
 // Time is the time at this moment.
 func (l *Loop) Time() int64 { return l.clock.Now() }
+
+// Received is how many bytes have come over all connections of the loop, those of HTTP and WebSocket framing included.
+func (l *Loop) Received() uint64 { return l.in }
 
 // At has a function run at a time of the clock.
 func (l *Loop) At(when int64, do func()) { l.timers.add(when, do) }

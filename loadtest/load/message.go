@@ -8,9 +8,13 @@ import (
 	"patchbay/protocol/socketio"
 )
 
-// message takes one Socket.IO packet of the main namespace. Events, of which there are hundreds of thousands a second, take a
+// message takes one Socket.IO packet of the main namespace in the default encoding. Events, of which there are hundreds of thousands a second, take a
 // short cut past the decoder: what the bytes are worth, the audit sees.
 func (c *Client) message(data []byte) {
+	if c.settings.Parser != JSON {
+		c.fail(fmt.Errorf("%w: %.80q: the server's parser is the default one", ErrProtocol, data))
+		return
+	}
 	if len(data) > 1 && data[0] == '2' && data[1] == '[' {
 		c.event(data[1:])
 		return
@@ -24,6 +28,11 @@ func (c *Client) message(data []byte) {
 		c.fail(fmt.Errorf("%w: %.80q: %w", ErrProtocol, data, err))
 		return
 	}
+	c.take(p)
+}
+
+// take takes a packet that is decoded.
+func (c *Client) take(p socketio.Packet) {
 	switch p.Type {
 	case socketio.Connect:
 		c.joined(p.Payload)

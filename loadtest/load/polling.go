@@ -40,15 +40,19 @@ func (p *polling) poll() {
 	if c.stage == opening {
 		sid = ""
 	}
-	p.get.request("GET "+c.target.query("polling", sid)+" HTTP/1.1\r\nHost: "+c.target.host+"\r\n\r\n", nil)
+	accept := ""
+	if c.settings.Deflate {
+		accept = gzipOffer
+	}
+	p.get.request("GET "+c.target.query("polling", sid)+" HTTP/1.1\r\nHost: "+c.target.host+"\r\n"+accept+"\r\n", nil)
 }
 
 // send queues a packet for the next POST.
-func (p *polling) send(head string, rest []byte) {
+func (p *polling) send(packet []byte) {
 	if len(p.waiting) > 0 {
 		p.waiting = append(p.waiting, engineio.Separator)
 	}
-	p.waiting = append(append(p.waiting, head...), rest...)
+	p.waiting = append(p.waiting, packet...)
 	p.submit()
 }
 
@@ -181,6 +185,6 @@ func readResponse(data []byte) (body []byte, status int, err error) {
 		return nil, 0, err
 	}
 	defer response.Body.Close()
-	body, err = io.ReadAll(response.Body)
+	body, err = unzipped(response)
 	return body, response.StatusCode, err
 }

@@ -2,11 +2,15 @@ package load
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 
 	"github.com/gobwas/ws"
 )
+
+// rsv1 is the bit of a frame's first byte that says that its message is compressed.
+const rsv1 = 0x40
 
 // maxResponseHead bounds the head of an HTTP response.
 const maxResponseHead = 16 << 10
@@ -16,9 +20,11 @@ type webSocket struct {
 	client  *Client
 	link    *link
 	open    bool   // 101 has come
+	deflate bool   // the server may compress
 	carries bool   // the client's packets go here: from the handshake, or from the end of an upgrade on
 	probing string // the session to upgrade, empty for a session of its own
 	part    []byte // of a message in several frames
+	first   byte   // the first byte of that message
 }
 
 func newWebSocket(c *Client, sid string) (*webSocket, error) {
@@ -32,8 +38,12 @@ func newWebSocket(c *Client, sid string) (*webSocket, error) {
 func (w *webSocket) dialled() {
 	t := w.client.target
 	// The key is the RFC's example: it protects browsers from proxies, and here is neither.
+	offer := ""
+	if w.client.settings.Deflate {
+		offer = deflateOffer
+	}
 	w.link.write([]byte("GET " + t.query("websocket", w.probing) + " HTTP/1.1\r\nHost: " + t.host +
-		"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"))
+		"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + offer + "\r\n"))
 }
 
 // broken implements receiver.
@@ -71,11 +81,16 @@ func (w *webSocket) head(data []byte) (used int) {
 		w.client.fail(fmt.Errorf("%w: %.100s", ErrRefused, line))
 		return len(data)
 	}
+	var err error
+	if w.deflate, err = agreed(data[:end]); err != nil {
+		w.client.fail(fmt.Errorf("%w: %w", ErrProtocol, err))
+		return len(data)
+	}
 	w.open = true
 	if w.probing == "" {
 		w.carries = true
 	} else {
-		w.send("2probe", nil)
+		w.write(ws.OpText, []byte("2probe"))
 	}
 	return end + 4
 }
@@ -87,7 +102,7 @@ func (w *webSocket) frame(data []byte) int {
 	}
 	start, size := 2, uint64(data[1]&0x7f)
 	switch {
-	case data[1]&0x80 != 0 || data[0]&0x70 != 0:
+	case data[1]&0x80 != 0 || data[0]&0x30 != 0 || data[0]&rsv1 != 0 && !w.deflate:
 		w.client.fail(fmt.Errorf("%w: a masked frame, or one with reserved bits", ErrProtocol))
 		return 0
 	case size == 126 && len(data) >= 4:
@@ -105,20 +120,21 @@ func (w *webSocket) frame(data []byte) int {
 		return 0
 	}
 	end := start + int(size)
-	w.message(ws.OpCode(data[0]&0x0f), data[0]&0x80 != 0, data[start:end])
+	w.took(data[0], data[start:end])
 	return end
 }
 
-// message takes the payload of a frame.
-func (w *webSocket) message(code ws.OpCode, fin bool, payload []byte) {
+// took takes the payload of a frame, with the frame's first byte.
+func (w *webSocket) took(first byte, payload []byte) {
+	fin, code := first&0x80 != 0, ws.OpCode(first&0x0f)
 	switch code {
 	case ws.OpClose:
 		w.client.fail(ErrServerClosed)
 		return
 	case ws.OpPing:
-		w.write(ws.OpPong, "", payload)
+		w.write(ws.OpPong, payload)
 		return
-	case ws.OpPong, ws.OpBinary: // attachments: no load event has any
+	case ws.OpPong:
 		return
 	}
 	if !fin || code == ws.OpContinuation {
@@ -126,17 +142,34 @@ func (w *webSocket) message(code ws.OpCode, fin bool, payload []byte) {
 			w.client.fail(ErrUnfinished)
 			return
 		}
-		w.part = append(w.part, payload...)
+		if w.part = append(w.part, payload...); code != ws.OpContinuation {
+			w.first = first
+		}
 		if !fin {
 			return
 		}
-		payload, w.part = w.part, nil
+		first, payload, w.part = w.first, w.part, nil
 	}
-	if w.probing != "" && !w.carries {
+	w.message(first, payload)
+}
+
+// message takes a whole message, with its first frame's first byte.
+func (w *webSocket) message(first byte, payload []byte) {
+	if first&rsv1 != 0 {
+		var err error
+		if payload, err = w.client.loop.shared.inflater.inflate(payload); err != nil {
+			w.client.fail(fmt.Errorf("%w: decompress: %w", ErrProtocol, err))
+			return
+		}
+	}
+	switch {
+	case ws.OpCode(first&0x0f) == ws.OpBinary:
+		w.client.binary(payload)
+	case w.probing != "" && !w.carries:
 		w.probed(payload)
-		return
+	default:
+		w.client.packet(payload)
 	}
-	w.client.packet(payload)
 }
 
 // probed takes what comes during the upgrade: only the answer to the probe may.
@@ -151,11 +184,17 @@ func (w *webSocket) probed(payload []byte) {
 // takeOver ends the upgrade: polling is at rest, its queue moves here.
 func (w *webSocket) takeOver() {
 	c := w.client
-	w.send("5", nil)
+	w.write(ws.OpText, []byte("5"))
 	w.carries = true
 	for packet := range bytes.SplitSeq(c.polling.waiting, []byte{0x1e}) {
-		if len(packet) > 0 {
-			w.send("", packet)
+		switch {
+		case len(packet) == 0:
+		case packet[0] == binaryMark:
+			// It was encoded here, so there is no error.
+			data, _ := base64.StdEncoding.AppendDecode(nil, packet[1:])
+			w.write(ws.OpBinary, data)
+		default:
+			w.write(ws.OpText, packet)
 		}
 	}
 	c.polling.close()
@@ -165,15 +204,12 @@ func (w *webSocket) takeOver() {
 	}
 }
 
-// send sends one text message.
-func (w *webSocket) send(head string, rest []byte) { w.write(ws.OpText, head, rest) }
-
 // write sends one frame. Clients have to mask, against proxies between a browser and its server; a mask of
 // zeros is a mask, and leaves the payload as it is.
-func (w *webSocket) write(code ws.OpCode, head string, rest []byte) {
+func (w *webSocket) write(code ws.OpCode, payload []byte) {
 	var room [1 << 10]byte
 	b := append(room[:0], 0x80|byte(code))
-	switch n := len(head) + len(rest); {
+	switch n := len(payload); {
 	case n < 126:
 		b = append(b, 0x80|byte(n))
 	case n <= 0xffff:
@@ -182,5 +218,5 @@ func (w *webSocket) write(code ws.OpCode, head string, rest []byte) {
 		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(n))
 	}
 	b = append(b, 0, 0, 0, 0)
-	w.link.write(append(append(b, head...), rest...))
+	w.link.write(append(b, payload...))
 }

@@ -123,6 +123,12 @@ func measures() []measure {
 		count("stalls", func(r *Report) uint64 { return r.Totals.Stalls }),
 		count("skipped", func(r *Report) uint64 { return r.Totals.Skipped }),
 		{"rate", false, func(r *Report) float64 { return r.perSecond(r.Units()) }},
+		{"bytes", false, func(r *Report) float64 {
+			if r.Counts.Bytes == 0 || r.Units() == 0 { // not counted, in a report of before it was
+				return math.NaN()
+			}
+			return r.BytesPerUnit()
+		}},
 		cost("cpu", func(c Cost) float64 { return c.PerUnit }),
 		cost("connect_cpu", func(c Cost) float64 { return c.PerConnect }),
 		cost("memory", func(c Cost) float64 { return c.PerClient }),

@@ -112,6 +112,14 @@ func New(o *scenario.Outcome, names []string, label, command string) *Report {
 // Units is how many deliveries and acknowledgements the measured time had.
 func (r *Report) Units() uint64 { return r.Counts.Delivered + r.Counts.Acked }
 
+// BytesPerUnit is what clients have received of bytes for each delivery or acknowledgement, with all framing and pings; 0 without any.
+func (r *Report) BytesPerUnit() float64 {
+	if r.Units() == 0 {
+		return 0
+	}
+	return float64(r.Counts.Bytes) / float64(r.Units())
+}
+
 // Unit is what is delivered: deliveries, or acknowledgements.
 func (r *Report) Unit() string {
 	if r.Counts.Acked > 0 {

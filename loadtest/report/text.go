@@ -22,6 +22,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	if r.Totals.Sent > 0 {
 		t.row("measured", "%.1f s: %d sent, %.1f/s; %d %s, %.0f/s", r.Seconds, r.Counts.Sent, r.perSecond(r.Counts.Sent),
 			r.Units(), plural(r.Unit()), r.perSecond(r.Units()))
+		if r.Units() > 0 {
+			t.row("on the wire", "%s received, %.0f bytes per %s", bytesText(float64(r.Counts.Bytes)), r.BytesPerUnit(), r.Unit())
+		}
 		t.percentiles("latency", r.Times.Latency)
 	}
 	if r.Times.Replay.Count > 0 {

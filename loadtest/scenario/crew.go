@@ -22,6 +22,7 @@ type crew struct {
 	rooms   map[int]*room
 	members []*member
 	traffic traffic
+	filler  filler
 	queue   connecting
 
 	count Counters
@@ -41,6 +42,7 @@ type connecting struct {
 
 func newCrew(plan *Plan, part int, loop *load.Loop, settings *load.Settings, targets []*load.Target) *crew {
 	c := &crew{plan: plan, part: part, loop: loop, settings: settings, targets: targets, rooms: map[int]*room{}}
+	c.filler = newFiller(plan.Options.Traffic.Payload)
 	for _, s := range plan.seats(part) {
 		c.members = append(c.members, newMember(c, s))
 	}
@@ -127,6 +129,7 @@ func (c *crew) report(r *room) { c.tell(r.number, c.part, r.complete) }
 
 // sample takes what happened since the last one.
 func (c *crew) sample() Sample {
+	c.count.Bytes = c.loop.Received()
 	s := Sample{Counters: c.count, Histograms: c.hist, Missing: c.queue.missing, Arrived: c.queue.last}
 	c.hist = Histograms{}
 	for _, m := range c.members {

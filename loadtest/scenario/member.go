@@ -131,7 +131,7 @@ func (m *member) Event(payload []byte, replayed bool) {
 	if !ok { // the contract app greets with an event of its own
 		return
 	}
-	mark, ok := readPayload(text, c.plan.Options.Traffic.Payload)
+	mark, ok := c.filler.readPayload(text, c.plan.Options.Traffic.Payload)
 	switch {
 	case !ok:
 		c.count.Damaged++
@@ -167,7 +167,7 @@ func (m *member) Ack(id uint64, payload []byte) {
 		return
 	}
 	text, ok := payloadIn(payload, `[`)
-	mark, whole := readPayload(text, c.plan.Options.Traffic.Payload)
+	mark, whole := c.filler.readPayload(text, c.plan.Options.Traffic.Payload)
 	switch {
 	case !ok || !whole:
 		c.count.Damaged++

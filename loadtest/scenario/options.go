@@ -34,6 +34,8 @@ type Server struct {
 	URLs      []string `name:"url" default:"http://127.0.0.1:8081" placeholder:"URL" help:"Where the server answers; several, by comma, are taken in turn."`
 	Path      string   `name:"path" default:"/socket.io/" help:"Path of Socket.IO on the server."`
 	Transport string   `name:"transport" default:"websocket" enum:"websocket,polling,upgrade" help:"${enum}; upgrade begins with polling, as the stock client does."`
+	Parser    string   `name:"parser" default:"json" enum:"json,msgpack" help:"How packets are encoded: ${enum}; msgpack as socket.io-msgpack-parser does."`
+	Deflate   bool     `name:"deflate" help:"Offer permessage-deflate on WebSockets, and accept answers to polling requests in gzip."`
 	Remote    bool     `name:"remote" help:"Allow servers that are not on this machine."`
 }
 
@@ -41,7 +43,7 @@ type Server struct {
 type Traffic struct {
 	Rate     float64 `name:"rate" default:"0" help:"Messages per second in all, sent on time whatever the server does (open loop). 0 for as many as --in-flight lets out."`
 	InFlight int     `name:"in-flight" default:"0" help:"Without a rate: a message is sent when, of the messages before, fewer than this many are still under way: not yet received by every member of the room, or, for echo, not yet acknowledged. Publishing counts it in each room, echo over all clients."`
-	Payload  int     `name:"payload" default:"128" help:"Bytes of a message's payload."`
+	Payload  int     `name:"payload" default:"128" help:"Bytes of a message's payload: numbers, and words to fill it, which compress as text does."`
 }
 
 // Timing says how long the parts of a run take.
@@ -76,6 +78,13 @@ func Scenarios() []string {
 
 func transportOf(name string) load.Transport {
 	return map[string]load.Transport{"websocket": load.WebSocket, "polling": load.Polling, "upgrade": load.PollingThen}[name]
+}
+
+func parserOf(name string) load.Parser {
+	if name == "msgpack" {
+		return load.Msgpack
+	}
+	return load.JSON
 }
 
 // Check refuses what cannot be run.

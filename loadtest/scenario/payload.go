@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"strconv"
 )
 
@@ -18,15 +19,51 @@ type mark struct {
 	intended     int64
 }
 
-// appendPayload appends a payload of the given size: `room.sender.seq.intended.` and padding. It needs no escapes in JSON.
-func appendPayload(dst []byte, m mark, size int) []byte {
+// filler is the text that payloads are filled up with. Which part of it a message has follows from its number, so that a receiver can check
+// every byte. Read only.
+type filler []byte
+
+// fillerVariety is how many parts of the text messages begin at.
+const fillerVariety = 4096
+
+// newFiller makes the text for payloads of a size, the same in every process: words and numbers, which compress to a half, as
+// small JSON of applications does, and not to next to nothing as one letter repeated would.
+func newFiller(size int) filler {
+	random := rand.New(rand.NewPCG(1, 1))
+	words := make([]string, 400)
+	for i := range words {
+		word := make([]byte, 2+random.IntN(8))
+		for j := range word {
+			word[j] = byte('a' + random.IntN(26))
+		}
+		words[i] = string(word)
+	}
+	var f filler
+	for len(f) < fillerVariety+size {
+		// The product favours the first, as languages do.
+		f = append(append(f, words[random.IntN(len(words))*random.IntN(len(words))/len(words)]...), ' ')
+		if random.IntN(6) == 0 {
+			f = append(strconv.AppendInt(f, int64(random.IntN(10_000)), 10), ' ')
+		}
+	}
+	return f
+}
+
+// part is what fills up the last bytes of a message.
+func (f filler) part(m mark, size int) []byte {
+	start := int(m.seq * 37 % fillerVariety)
+	return f[start : start+size]
+}
+
+// appendPayload appends a payload of the given size: `room.sender.seq.intended.` and filling. It needs no escapes in JSON.
+func (f filler) appendPayload(dst []byte, m mark, size int) []byte {
 	start := len(dst)
 	dst = append(strconv.AppendInt(dst, int64(m.room), 10), '.')
 	dst = append(strconv.AppendInt(dst, int64(m.sender), 10), '.')
 	dst = append(strconv.AppendUint(dst, m.seq, 10), '.')
 	dst = append(strconv.AppendInt(dst, m.intended, 10), '.')
-	for len(dst)-start < size {
-		dst = append(dst, 'x')
+	if rest := size - (len(dst) - start); rest > 0 {
+		dst = append(dst, f.part(m, rest)...)
 	}
 	return dst
 }
@@ -44,9 +81,9 @@ func payloadIn(array []byte, prefix string) ([]byte, bool) {
 	return rest[:end], true
 }
 
-// readPayload is the inverse of appendPayload. A payload of another size, or with other padding at its end, is damaged.
-func readPayload(p []byte, size int) (m mark, ok bool) {
-	if len(p) != size || size == 0 || p[size-1] != 'x' && p[size-1] != '.' {
+// readPayload is the inverse of appendPayload. A payload of another size, or with another filling, is damaged.
+func (f filler) readPayload(p []byte, size int) (m mark, ok bool) {
+	if len(p) != size {
 		return mark{}, false
 	}
 	var numbers [4]uint64
@@ -60,5 +97,6 @@ func readPayload(p []byte, size int) (m mark, ok bool) {
 		}
 		p = p[n+1:]
 	}
-	return mark{int(numbers[0]), int(numbers[1]), numbers[2], int64(numbers[3])}, true
+	m = mark{int(numbers[0]), int(numbers[1]), numbers[2], int64(numbers[3])}
+	return m, bytes.Equal(p, f.part(m, len(p)))
 }

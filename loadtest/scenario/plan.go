@@ -166,6 +166,12 @@ func (p *Plan) roomName(room int) string { return "load-" + p.Run + "-" + strcon
 func (p *Plan) Describe() string {
 	o := p.Options
 	words := []string{fmt.Sprintf("%s: %d clients over %s", p.Scenario, p.Options.Clients, o.Server.Transport)}
+	if o.Server.Parser == "msgpack" {
+		words = append(words, "msgpack")
+	}
+	if o.Server.Deflate {
+		words = append(words, "compressed if the server will")
+	}
 	if n := p.rooms(); n > 1 {
 		words = append(words, fmt.Sprintf("in %d rooms of %d", n, o.RoomSize))
 	}

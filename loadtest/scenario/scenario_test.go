@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"patchbay/gateway"
 	"patchbay/loadtest/cluster"
 	"patchbay/loadtest/scenario"
 )
@@ -70,12 +71,21 @@ func clean(t *testing.T, out *scenario.Outcome) {
 
 // The scenarios against a real cluster of two gateways, whose clients come to both.
 func TestScenarios(t *testing.T) {
-	c := cluster.Start(t, cluster.Shape{Gateways: 2, App: cluster.Contract})
+	c := cluster.Start(t, cluster.Shape{
+		Gateways: 2, App: cluster.Contract,
+		Gateway: func(_ int, o *gateway.Options) { o.HTTP.Deflate.On = true },
+	})
 	base := func(change func(*scenario.Options)) scenario.Options {
 		o := options(c.URL(0), c.URL(1))
 		change(&o)
 		return o
 	}
+	encodings(t, func(change func(*scenario.Options)) scenario.Options {
+		return base(func(o *scenario.Options) {
+			o.Timing.Duration, o.Timing.WarmUp = 100*time.Millisecond, 0
+			change(o)
+		})
+	})
 	t.Run("idle", func(t *testing.T) {
 		out := mustRun(t, "idle", base(func(*scenario.Options) {}))
 		if n := out.Rest.Present; n != 12 {
@@ -151,6 +161,49 @@ func TestScenarios(t *testing.T) {
 	})
 	// The last: it stops one of the gateways.
 	t.Run("drain", func(t *testing.T) { drain(t, c) })
+}
+
+// encodings runs what clients with msgpack do, and with compression.
+func encodings(t *testing.T, base func(func(*scenario.Options)) scenario.Options) {
+	for _, transport := range []string{"websocket", "polling", "upgrade"} {
+		t.Run("msgpack over "+transport, func(t *testing.T) {
+			packed := func(change func(*scenario.Options)) scenario.Options {
+				o := base(func(o *scenario.Options) { o.Server.Transport, o.Server.Parser = transport, "msgpack" })
+				change(&o)
+				return o
+			}
+			clean(t, mustRun(t, "fanout", packed(func(o *scenario.Options) { o.Traffic.InFlight = 4 })))
+			clean(t, mustRun(t, "rooms", packed(func(o *scenario.Options) { o.RoomSize, o.Publishers, o.Traffic.Rate = 5, 2, 100 })))
+			clean(t, mustRun(t, "echo", packed(func(o *scenario.Options) { o.Traffic.InFlight = 6 })))
+		})
+	}
+	t.Run("msgpack that comes back", func(t *testing.T) {
+		out := mustRun(t, "jitter", base(func(o *scenario.Options) {
+			o.Server.Parser, o.Traffic.Rate, o.Trouble.Recover, o.Timing.Duration = "msgpack", 100, true, 500*time.Millisecond
+		}))
+		clean(t, out)
+		if c := out.Rest.Counters; c.Cuts == 0 || c.Recovered != c.Cuts {
+			t.Errorf("counters: %+v, want as many recovered as cut", c)
+		}
+	})
+	const size = 3000
+	for _, c := range []struct{ transport, parser string }{
+		{"websocket", "json"}, {"websocket", "msgpack"}, {"upgrade", "json"}, {"polling", "json"}, {"polling", "msgpack"},
+	} {
+		t.Run("compressed "+c.parser+" over "+c.transport, func(t *testing.T) {
+			perDelivery := func(deflate bool) uint64 {
+				out := mustRun(t, "fanout", base(func(o *scenario.Options) {
+					o.Server.Transport, o.Server.Parser, o.Server.Deflate = c.transport, c.parser, deflate
+					o.Traffic.InFlight, o.Traffic.Payload = 2, size
+				}))
+				clean(t, out)
+				return out.Rest.Counters.Bytes / out.Rest.Counters.Delivered
+			}
+			if plain, squeezed := perDelivery(false), perDelivery(true); plain < size || squeezed > plain*3/4 {
+				t.Errorf("%d bytes a delivery, and %d compressed", plain, squeezed)
+			}
+		})
+	}
 }
 
 // drain runs the scenario while a gateway stops. Whatever that loses, the audit must account for every message.

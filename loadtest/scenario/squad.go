@@ -25,11 +25,14 @@ type Squad struct {
 // process; it must not block.
 func OpenSquad(ctx context.Context, plan *Plan, process int, elsewhere func(Completion)) (*Squad, error) {
 	s := &Squad{plan: plan, process: process}
-	settings := &load.Settings{Transport: transportOf(plan.Options.Server.Transport), Recover: plan.Options.Trouble.Recover}
+	server := plan.Options.Server
+	settings := &load.Settings{
+		Transport: transportOf(server.Transport), Parser: parserOf(server.Parser), Deflate: server.Deflate, Recover: plan.Options.Trouble.Recover,
+	}
 	var targets []*load.Target
 	loopback := true
-	for _, url := range plan.Options.Server.URLs {
-		t, err := load.NewTarget(ctx, url, plan.Options.Server.Path, plan.Options.Server.Remote)
+	for _, url := range server.URLs {
+		t, err := load.NewTarget(ctx, url, server.Path, server.Remote)
 		if err != nil {
 			return nil, err
 		}

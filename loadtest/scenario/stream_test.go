@@ -74,18 +74,29 @@ func TestStreamGapsBounded(t *testing.T) {
 	}
 }
 
+// A receiver knows every byte of a payload.
 func TestPayload(t *testing.T) {
+	filler := newFiller(200)
 	for _, m := range []mark{{}, {3, 7, 42, 1_764_036_549_000_000_000}, {199, 19_999, 1 << 40, 1<<62 - 1}} {
-		text := appendPayload(nil, m, minPayload)
-		if got, ok := readPayload(text, minPayload); !ok || got != m {
-			t.Errorf("%s: got %+v, %v, want %+v", text, got, ok, m)
-		}
-		if _, ok := readPayload(text[:len(text)-1], minPayload); ok {
-			t.Errorf("%s: a byte short, and taken", text)
+		for _, size := range []int{minPayload, 200} {
+			text := filler.appendPayload(nil, m, size)
+			if got, ok := filler.readPayload(text, size); !ok || got != m || len(text) != size {
+				t.Errorf("%s: got %+v, %v, want %+v", text, got, ok, m)
+			}
+			if _, ok := filler.readPayload(text[:len(text)-1], size); ok {
+				t.Errorf("%s: a byte short, and taken", text)
+			}
+			for i := range text {
+				text[i] ^= 0x40
+				if got, ok := filler.readPayload(text, size); ok && got == m {
+					t.Errorf("%s: byte %d is another, and taken", text, i)
+				}
+				text[i] ^= 0x40
+			}
 		}
 	}
-	for _, text := range []string{"", "1.2.3.x", "1.2.3.4.", "a.b.c.d.xxxx", "1..2.3.4.xxx", "111111111111111111111.1.1.1.x"} {
-		if _, ok := readPayload([]byte(text), len(text)); ok && text != "1.2.3.4." {
+	for _, text := range []string{"", "1.2.3.x", "1.2.3.4.x", "a.b.c.d.xxxx", "1..2.3.4.xxx", "111111111111111111111.1.1.1.x"} {
+		if _, ok := filler.readPayload([]byte(text), len(text)); ok {
 			t.Errorf("%q was taken", text)
 		}
 	}

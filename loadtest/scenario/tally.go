@@ -16,6 +16,7 @@ type Counters struct {
 	Replayed  uint64 `json:"replayed"` // of those delivered, what came with a recovery
 	Stray     uint64 `json:"stray"`    // came to one who is not in the room, or answer no question
 	Damaged   uint64 `json:"damaged"`
+	Bytes     uint64 `json:"bytes"`  // received by clients, with all framing
 	Stalls    uint64 `json:"stalls"` // how often nothing came of what was in flight, and more was sent all the same
 
 	Connects  uint64 `json:"connects"`
@@ -28,7 +29,7 @@ type Counters struct {
 
 func (c *Counters) fields() []*uint64 {
 	return []*uint64{
-		&c.Sent, &c.Skipped, &c.Delivered, &c.Acked, &c.Replayed, &c.Stray, &c.Damaged, &c.Stalls,
+		&c.Sent, &c.Skipped, &c.Delivered, &c.Acked, &c.Replayed, &c.Stray, &c.Damaged, &c.Bytes, &c.Stalls,
 		&c.Connects, &c.Failures, &c.Cuts, &c.Closes, &c.Recovered, &c.Renewed,
 	}
 }

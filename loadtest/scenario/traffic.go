@@ -119,7 +119,7 @@ func (t *traffic) next() *member {
 func (t *traffic) publish(m *member, intended int64) {
 	b := append(t.buffer[:0], `["publish","`...)
 	b = append(append(b, t.crew.plan.roomName(m.room.number)...), `","`...)
-	b = appendPayload(b, mark{m.room.number, m.sender, m.sent, intended}, t.crew.plan.Options.Traffic.Payload)
+	b = t.crew.filler.appendPayload(b, mark{m.room.number, m.sender, m.sent, intended}, t.crew.plan.Options.Traffic.Payload)
 	t.buffer = append(b, `"]`...)
 	m.sent++
 	m.room.sent++
@@ -128,7 +128,7 @@ func (t *traffic) publish(m *member, intended int64) {
 }
 
 func (t *traffic) echo(m *member, intended int64) {
-	b := appendPayload(append(t.buffer[:0], `["echo","`...), mark{0, m.index, m.sent, intended}, t.crew.plan.Options.Traffic.Payload)
+	b := t.crew.filler.appendPayload(append(t.buffer[:0], `["echo","`...), mark{0, m.index, m.sent, intended}, t.crew.plan.Options.Traffic.Payload)
 	t.buffer = append(b, `"]`...)
 	m.sent++
 	if m.asking == nil {

@@ -1,20 +1,23 @@
 // socket.io on Node with the three load events, and nothing else:
 //
-//   node loadtest/peers/node/server.js --port 3000 [--redis redis://127.0.0.1:6379] [--recovery]
+//   node loadtest/peers/node/server.js --port 3000 [--redis redis://127.0.0.1:6379] [--recovery] [--deflate] [--msgpack]
 //
-// With --redis it is one of several nodes that share rooms through Redis. It prints "ready" once clients can come.
+// With --redis it is one of several nodes that share rooms through Redis, with --deflate it takes offers of permessage-deflate, with --msgpack it
+// speaks socket.io-msgpack-parser's encoding. It prints "ready" once clients can come.
 
 import { createServer } from "node:http";
 import { parseArgs } from "node:util";
 import { Server } from "socket.io";
 
 const { values } = parseArgs({
-  options: { port: { type: "string" }, redis: { type: "string" }, recovery: { type: "boolean" } },
+  options: { port: { type: "string" }, redis: { type: "string" }, recovery: { type: "boolean" }, deflate: { type: "boolean" }, msgpack: { type: "boolean" } },
 });
 
 const http = createServer();
 const io = new Server(http, {
   connectionStateRecovery: values.recovery ? { maxDisconnectionDuration: 120_000 } : undefined,
+  perMessageDeflate: values.deflate ?? false,
+  parser: values.msgpack ? (await import("socket.io-msgpack-parser")).default : undefined,
 });
 
 if (values.redis) {
