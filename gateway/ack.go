@@ -38,7 +38,7 @@ func (k *socket) oweAs(id uint64, reply string) bool {
 	if k.acks == nil {
 		k.acks = &owedAcks{replies: map[uint64]string{}}
 	}
-	if _, taken := k.acks.replies[id]; taken || len(k.acks.replies) >= k.nsp.loop.gw.options.Limits.PendingAcks {
+	if _, taken := k.acks.replies[id]; taken || len(k.acks.replies) >= k.nsp.loop.gw.live().PendingAcks {
 		return false
 	}
 	k.acks.replies[id] = reply

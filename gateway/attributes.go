@@ -20,7 +20,7 @@ var (
 // so a worker that has changed the data finds the change in its copy.
 func (k *socket) replaceData(text []byte) error {
 	gw := k.nsp.loop.gw
-	if len(text) > gw.options.Limits.DataBytes {
+	if len(text) > gw.live().DataBytes {
 		return errDataSize
 	}
 	k.data = bytes.Clone(text)

@@ -111,7 +111,7 @@ func (k *socket) recent(events, bytes int) (all []*sealed, trimmed bool) {
 	}
 	if k.detached != nil {
 		missed = k.detached.position
-		c.most = k.nsp.loop.gw.options.Limits.QueueBytes
+		c.most = k.nsp.loop.gw.live().QueueBytes
 	}
 	for i := len(h.entries) - 1; i >= 0 && h.first+uint64(i) >= first && !c.full; i-- {
 		if e, at := h.entries[i], h.first+uint64(i); e.b.reaches(k, at) {
@@ -202,7 +202,7 @@ func (s *session) unpackSocket(box *boxed, t *taking) (*socket, error) {
 	}
 	owed := k.owed()
 	for _, e := range box.Missed {
-		owed.keep(e.open().past(k.nsp.name, l.now), gw.options.Limits.QueueBytes)
+		owed.keep(e.open().past(k.nsp.name, l.now), gw.live().QueueBytes)
 	}
 	owed.at = l.now
 	owed.anchor, owed.trimmed = box.Anchor, box.Trimmed

@@ -74,7 +74,7 @@ func (c *conn) readable() {
 		data = c.in
 	}
 	c.keep(c.consume(data))
-	if c.queued > c.loop.gw.options.Limits.QueueBytes {
+	if c.queued > c.loop.gw.live().QueueBytes {
 		// Answers to pings and probes are not counted by the session: a client that sends them and
 		// never reads would fill memory.
 		c.gone(reasonSlowConsumer)

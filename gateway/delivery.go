@@ -38,7 +38,7 @@ func (k *socket) event(p socketio.Packet, payload backplane.Payload) {
 // keep adds an event to the ledger. It closes the session, and reports false, if there are too many.
 func (k *socket) keep(payload backplane.Payload, e entry) bool {
 	l := k.nsp.loop
-	limits := &l.gw.options.Limits
+	limits := l.gw.live()
 	if k.ledger == nil {
 		k.ledger = l.open(k, k.number+1)
 	}
@@ -170,7 +170,7 @@ func (k *socket) takeBack() {
 	oldest.fatal++
 	g.given = 0
 	k.nsp.loop.cleared(g)
-	if int(oldest.fatal) < min(gw.options.Limits.Deliveries, 255) {
+	if int(oldest.fatal) < min(gw.live().Deliveries, 255) {
 		return
 	}
 	gw.log.Error("an event is dropped: each worker that had it was lost before it was done with it",

@@ -158,7 +158,7 @@ func (d *departed) grow(k *socket, by int) {
 
 // over reports whether there are more of them than may be, or larger ones.
 func (d *departed) over(l *loop) bool {
-	limits, loops := &l.gw.options.Limits, len(l.gw.loops)
+	limits, loops := l.gw.live(), len(l.gw.loops)
 	return d.count > max(1, limits.Detached/loops) || d.bytes > limits.DetachedBytes/loops
 }
 

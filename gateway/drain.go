@@ -20,10 +20,10 @@ const (
 
 // DrainOptions say how a gateway that is told to stop lets its clients go. The zero value means the defaults.
 type DrainOptions struct {
-	Delay   time.Duration `name:"drain-delay" default:"0s" help:"How long a gateway that is told to stop goes on as before, but is not ready, so that balancers notice."`
-	Rate    int           `name:"drain-rate" default:"500" help:"Sessions a second whose transports a gateway closes while it drains."`
-	Return  time.Duration `name:"drain-return" default:"3s" help:"How long a client may take to come back by itself before a gateway that drains hands its socket to another."`
-	Timeout Window        `name:"drain-timeout" default:"2m" help:"How long a drain may take after its delay; what is left then is closed at once. 0 turns draining off."`
+	Delay   time.Duration `name:"drain-delay" default:"0s" help:"How long a gateway that is told to stop goes on as before, but is not ready, so that balancers notice." reload:"yes"`
+	Rate    int           `name:"drain-rate" default:"500" help:"Sessions a second whose transports a gateway closes while it drains." reload:"yes"`
+	Return  time.Duration `name:"drain-return" default:"3s" help:"How long a client may take to come back by itself before a gateway that drains hands its socket to another." reload:"yes"`
+	Timeout Window        `name:"drain-timeout" default:"2m" help:"How long a drain may take after its delay; what is left then is closed at once. 0 turns draining off." reload:"yes"`
 }
 
 // phase is where a gateway is in its life. It only rises.
@@ -53,7 +53,7 @@ func (r *remains) add(other remains) {
 // the stated pace, and hands the sockets of clients that do not come back to peers. It returns when nothing is left, at
 // its deadline, when ctx ends, or if there is no other gateway; Stop does the rest. It may be called once, before Stop.
 func (gw *Gateway) Drain(ctx context.Context) {
-	o := &gw.options.Drain
+	o := &gw.live().drain
 	if o.Timeout < 0 {
 		return
 	}
@@ -127,7 +127,7 @@ type drain struct {
 }
 
 func newDrain(gw *Gateway) *drain {
-	rate := gw.options.Drain.Rate
+	rate := gw.live().drain.Rate
 	batch := max(1, rate/batchesPerSecond)
 	return &drain{gw: gw, begun: time.Now(), batch: batch, pause: time.Duration(batch) * time.Second / time.Duration(rate)}
 }
@@ -150,7 +150,7 @@ func (d *drain) step() {
 	gw, budget := d.gw, d.batch
 	d.left = remains{}
 	for i := range gw.loops {
-		t := &unload{most: budget, least: gw.options.Drain.Return, done: make(chan unloaded, 1)}
+		t := &unload{most: budget, least: gw.live().drain.Return, done: make(chan unloaded, 1)}
 		if !gw.loops[(d.first+i)%len(gw.loops)].post(t) {
 			continue
 		}

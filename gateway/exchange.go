@@ -41,7 +41,7 @@ func (x *exchange) post(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Not every ResponseWriter has deadlines; ours does.
-	_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(w.gw.options.Limits.BodyTimeout))
+	_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(w.gw.live().BodyTimeout))
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {
 	case err != nil:

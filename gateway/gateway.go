@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,8 +38,8 @@ var ErrNoBackplane = errors.New("gateway: no connection to NATS")
 // Gateway is one running node. Its methods may be called from any goroutine.
 type Gateway struct {
 	options    Options
-	limits     socketio.Limits // of clients' packets
-	served     socketio.Limits // of applications'
+	served     socketio.Limits // of applications' packets
+	settings   atomic.Pointer[live]
 	started    time.Time
 	epoch      atomic.Uint64 // Unix milliseconds of the start, or of the last time that it was taken for dead
 	secret     []byte
@@ -68,7 +69,6 @@ type backend struct {
 // entrance decides who comes in.
 type entrance struct {
 	guard *guard
-	door  *door
 	quota *quota
 }
 
@@ -107,7 +107,6 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 	gw := &Gateway{options: options, started: time.Now(), fixed: newFixedPackets(), log: options.Log}
 	gw.epoch.Store(uint64(gw.started.UnixMilli()))
 	gw.recovery = max(0, time.Duration(options.Engine.Recovery))
-	gw.limits.Attachments = options.Limits.Attachments
 	gw.served.Attachments, gw.served.AckIDDigits = maxServedAttachments, socketio.MaxAckIDDigits
 	gw.served.Depth = socketio.MaxDepth // what an application makes of a client's arguments may be deeper than they are
 	gw.secret = []byte(options.Secret)
@@ -123,14 +122,15 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
-	door, err := newDoor(&options.HTTP)
+	settings, err := newLive(&options)
 	if err != nil {
 		return nil, err
 	}
+	gw.settings.Store(settings)
 	if err := gw.connect(ctx); err != nil {
 		return nil, err
 	}
-	gw.guard, gw.door, gw.quota = guard, door, newQuota(&options.Rate)
+	gw.guard, gw.quota = guard, newQuota(&options.Rate)
 	if err := gw.listen(ctx); err != nil {
 		gw.disconnect()
 		return nil, err
@@ -202,8 +202,7 @@ func (gw *Gateway) listen(ctx context.Context) error {
 	if gw.metrics, err = newMetrics(gw); err != nil {
 		return errors.Join(fmt.Errorf("register metrics: %w", err), ln.close())
 	}
-	ln.full, ln.many, ln.door = gw.metrics.refusedConns.Inc, gw.metrics.refusedOfAddress.Inc, gw.door
-	ln.seats.limit.Store(int64(gw.options.Limits.ConnsPerAddress))
+	ln.full, ln.many, ln.trusts = gw.metrics.refusedConns.Inc, gw.metrics.refusedOfAddress.Inc, func(a netip.Addr) bool { return gw.live().door.trusts(a) }
 	if ln.tls, err = newTerminator(gw); err != nil {
 		return errors.Join(fmt.Errorf("%w: %w", ErrOptions, err), ln.close())
 	}
@@ -354,16 +353,4 @@ func (gw *Gateway) sweepInterest() {
 	if err := gw.interest.Sweep(time.Now()); err != nil {
 		gw.log.Warn("cannot unsubscribe", zap.Error(err))
 	}
-}
-
-// Reload reads the certificate and the key file of tokens again. What cannot be read stays as it was, and is in the error.
-func (gw *Gateway) Reload(ctx context.Context) error {
-	var failed error
-	if gw.listener.tls != nil {
-		failed = gw.listener.tls.reload()
-	}
-	if gw.guard.keys != nil {
-		failed = errors.Join(failed, gw.guard.keys.Reload(ctx))
-	}
-	return failed
 }

@@ -66,7 +66,7 @@ func (k *socket) hand(b *broadcast) {
 	if b.id != "" && (k.session == nil || !k.session.old()) { // a client of Socket.IO 2 does not come back
 		owed := k.owed()
 		before := owed.size
-		owed.keep(e, l.gw.options.Limits.QueueBytes)
+		owed.keep(e, l.gw.live().QueueBytes)
 		if k.detached != nil {
 			l.gone.grow(k, owed.size-before)
 			l.gone.schedule(l)

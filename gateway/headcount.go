@@ -72,7 +72,7 @@ func (ln *listener) seat(from string) (place string, ok bool) {
 	if ln.seats.limit.Load() == 0 {
 		return "", true
 	}
-	if parsed, err := netip.ParseAddr(from); err == nil && ln.door.trusts(parsed) {
+	if parsed, err := netip.ParseAddr(from); err == nil && ln.trusts(parsed) {
 		return "", true
 	}
 	if place, ok = ln.seats.take(from); !ok {

@@ -155,7 +155,7 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 		preflight(rw, r)
 		return
 	}
-	if !w.gw.door.admits(r.Header) {
+	if !w.gw.live().door.admits(r.Header) {
 		w.refuse(rw, engineio.Forbidden)
 		return
 	}
@@ -185,7 +185,7 @@ func (w *web) engine(rw http.ResponseWriter, r *http.Request, echo bool) {
 		http.Error(rw, ErrDraining.Error(), http.StatusServiceUnavailable)
 	default:
 		h := withHost(r)
-		address, secure := w.gw.door.source(remoteIP(r), isSecure(r), h)
+		address, secure := w.gw.live().door.source(remoteIP(r), isSecure(r), h)
 		place, ok := w.gw.enter(address)
 		if !ok {
 			rw.Header().Set("Retry-After", "1")

@@ -42,7 +42,7 @@ func (s *session) message(p engineio.Packet) {
 		s.forceClose(errMissingBytes)
 		return
 	}
-	packet, err := socketio.Decode(p.Data, &s.loop.gw.limits)
+	packet, err := socketio.Decode(p.Data, &s.loop.gw.live().packets)
 	if err != nil {
 		s.forceClose(err)
 		return

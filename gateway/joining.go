@@ -55,7 +55,7 @@ func (s *session) connect(p socketio.Packet) {
 		return
 	}
 	gw := s.loop.gw
-	if len(s.sockets) >= gw.options.Limits.Namespaces {
+	if len(s.sockets) >= gw.live().Namespaces {
 		s.refuse(p.Namespace, &backplane.ConnectError{
 			Message: "too many namespaces", Data: json.RawMessage(`{"code":"E_TOO_MANY_NAMESPACES","retry":false}`),
 		})

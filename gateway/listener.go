@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -22,19 +23,19 @@ const acceptPause = 100 * time.Millisecond
 // listener is the public listening socket. Loop 0 accepts and deals the connections out,
 // so that every loop holds its share.
 type listener struct {
-	net   net.Listener // keeps the socket, and knows its address
-	fd    int          // a duplicate, for the poller
-	log   *zap.Logger
-	loops []*loop
-	next  int          // whose turn it is; touched by loop 0 alone
-	limit int64        // connections at most
-	open  atomic.Int64 // connections now, those lent to net/http included
-	tls   *terminator  // nil: connections come as they are
-	full  func()       // called for each connection turned away
-	seats headcount    // connections of each address that is no trusted proxy
-	many  func()       // called for each turned away by that
-	door  *door
-	pause timer // owned by loop 0
+	net    net.Listener // keeps the socket, and knows its address
+	fd     int          // a duplicate, for the poller
+	log    *zap.Logger
+	loops  []*loop
+	next   int                   // whose turn it is; touched by loop 0 alone
+	limit  atomic.Int64          // connections at most
+	open   atomic.Int64          // connections now, those lent to net/http included
+	tls    *terminator           // nil: connections come as they are
+	full   func()                // called for each connection turned away
+	seats  headcount             // connections of each address that is no trusted proxy
+	many   func()                // called for each turned away by that
+	trusts func(netip.Addr) bool // reports whether a peer is a trusted proxy
+	pause  timer                 // owned by loop 0
 }
 
 func listen(ctx context.Context, o *Options) (*listener, error) {
@@ -59,7 +60,9 @@ func listen(ctx context.Context, o *Options) (*listener, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listen on %s: %w", o.Listen, err), ln.Close())
 	}
-	return &listener{net: ln, fd: fd, log: o.Log, limit: int64(o.Limits.Conns)}, nil
+	l := &listener{net: ln, fd: fd, log: o.Log}
+	l.set(&o.Limits)
+	return l, nil
 }
 
 // accept takes what is waiting. On loop 0.
@@ -75,7 +78,7 @@ func (ln *listener) accept(l *loop) {
 			ln.rest(l, err)
 			return
 		}
-		if ln.open.Add(1) > ln.limit {
+		if ln.open.Add(1) > ln.limit.Load() {
 			ln.open.Add(-1)
 			ln.full()
 			unix.Close(fd)

@@ -84,13 +84,13 @@ type HTTPOptions struct {
 	Deflate DeflateOptions `embed:""`
 
 	Path       string `name:"path" default:"/socket.io/" help:"Path of the Socket.IO endpoint."`
-	CORSOrigin string `name:"cors-origin" help:"Origin that browsers may connect from, or *; empty sends no CORS headers."`
+	CORSOrigin string `name:"cors-origin" help:"Origin that browsers may connect from, or *; empty sends no CORS headers." reload:"yes"`
 	// Origins keeps pages of others from using their visitors' cookies and networks.
-	Origins string `name:"allow-origins" help:"Origins that browsers may connect from, comma-separated, such as https://example.com or https://*.example.com; others get 403, by polling and WebSocket alike. Empty lets all in."`
+	Origins string `name:"allow-origins" help:"Origins that browsers may connect from, comma-separated, such as https://example.com or https://*.example.com; others get 403, by polling and WebSocket alike. Empty lets all in." reload:"yes"`
 	// RequireHeaders are what a proxy or a native client adds.
-	RequireHeaders []string `name:"require-header" sep:"none" placeholder:"NAME: VALUE" help:"Header that every request must have, with this value, or any if there is none; others get 403. May be given several times."`
+	RequireHeaders []string `name:"require-header" sep:"none" placeholder:"NAME: VALUE" help:"Header that every request must have, with this value, or any if there is none; others get 403. May be given several times." reload:"yes"`
 	// TrustedProxies stops clients from choosing the address that they seem to come from.
-	TrustedProxies string `name:"trusted-proxies" help:"Addresses and networks of proxies, comma-separated, whose X-Forwarded-For and X-Forwarded-Proto are believed."`
+	TrustedProxies string `name:"trusted-proxies" help:"Addresses and networks of proxies, comma-separated, whose X-Forwarded-For and X-Forwarded-Proto are believed." reload:"yes"`
 	ProxyProtocol  bool   `name:"proxy-protocol" help:"Connections from trusted proxies begin with a header of the PROXY protocol, version 1 or 2."`
 	TLSCert        string `name:"tls-cert" type:"path" help:"PEM file of the certificate, and those that vouch for it, for TLS on the public listener (https, wss). Read again on SIGHUP."`
 	TLSKey         string `name:"tls-key" type:"path" help:"PEM file of its key."`
@@ -103,25 +103,25 @@ type HTTPOptions struct {
 type Limits struct {
 	// QueueBytes stops a client that reads slowly, or not at all, from filling memory:
 	// past it the session is closed as a slow consumer.
-	QueueBytes int `name:"max-queue-bytes" default:"16777216" help:"Bytes that a session may have waiting to be sent; past them it is closed as a slow consumer."`
+	QueueBytes int `name:"max-queue-bytes" default:"16777216" help:"Bytes that a session may have waiting to be sent; past them it is closed as a slow consumer." reload:"yes"`
 	// Namespaces stops one session from opening sockets without end.
-	Namespaces int `name:"max-namespaces" default:"100" help:"Namespaces that one session may be in."`
+	Namespaces int `name:"max-namespaces" default:"100" help:"Namespaces that one session may be in." reload:"yes"`
 	// Attachments stops a packet that announces more parts than anyone needs.
-	Attachments int `name:"max-attachments" default:"10" help:"Attachments of one Socket.IO packet."`
+	Attachments int `name:"max-attachments" default:"10" help:"Attachments of one Socket.IO packet." reload:"yes"`
 	// Rooms bounds what one socket adds to membership, and what finding a room among them costs.
-	Rooms int `name:"max-rooms" default:"1000" help:"Rooms that one socket may be in; joins beyond them fail."`
+	Rooms int `name:"max-rooms" default:"1000" help:"Rooms that one socket may be in; joins beyond them fail." reload:"yes"`
 	// RoomName keeps a socket's membership far below the size of a backplane message.
-	RoomName int `name:"max-room-name" default:"512" help:"Length of a room's name, in bytes; joining a longer one fails."`
+	RoomName int `name:"max-room-name" default:"512" help:"Length of a room's name, in bytes; joining a longer one fails." reload:"yes"`
 	// DataBytes does the same.
-	DataBytes int `name:"max-data-bytes" default:"131072" help:"Size of a socket's data as JSON; setting more fails."`
+	DataBytes int `name:"max-data-bytes" default:"131072" help:"Size of a socket's data as JSON; setting more fails." reload:"yes"`
 	// Detached stops clients from leaving sockets behind without end.
-	Detached int `name:"max-detached" default:"10000" help:"Detached sockets that are kept; past them the oldest is forgotten."`
+	Detached int `name:"max-detached" default:"10000" help:"Detached sockets that are kept; past them the oldest is forgotten." reload:"yes"`
 	// DetachedBytes does the same for what they have been sent, their data and what their clients said as they joined.
-	DetachedBytes int `name:"max-detached-bytes" default:"67108864" help:"Bytes that detached sockets may take; past them the oldest is forgotten."`
+	DetachedBytes int `name:"max-detached-bytes" default:"67108864" help:"Bytes that detached sockets may take; past them the oldest is forgotten." reload:"yes"`
 	// HistoryBytes bounds what is kept for clients that come back.
-	HistoryBytes int `name:"recovery-bytes" default:"67108864" help:"Bytes of past events kept for clients that come back; whoever missed more starts anew."`
+	HistoryBytes int `name:"recovery-bytes" default:"67108864" help:"Bytes of past events kept for clients that come back; whoever missed more starts anew." reload:"yes"`
 	// PendingAcks bounds the acknowledgements that one socket may owe to applications.
-	PendingAcks int `name:"max-pending-acks" default:"10000" help:"Acknowledgements that one socket may owe; emits that ask for more fail."`
+	PendingAcks int `name:"max-pending-acks" default:"10000" help:"Acknowledgements that one socket may owe; emits that ask for more fail." reload:"yes"`
 	ConnLimits  `embed:""`
 	EventLimits `embed:""`
 }
@@ -129,25 +129,25 @@ type Limits struct {
 // ConnLimits bound connections, and how long they may take over a request.
 type ConnLimits struct {
 	// Conns leaves descriptors for NATS, logs and the listener itself.
-	Conns int `name:"max-conns" default:"0" help:"Open connections; 0 means nine tenths of the descriptor limit."`
+	Conns int `name:"max-conns" default:"0" help:"Open connections; 0 means nine tenths of the descriptor limit." reload:"yes"`
 	// ConnsPerAddress stops one client from taking the places of all others.
-	ConnsPerAddress int `name:"max-conns-per-address" default:"0" help:"Open connections from one address that is no trusted proxy; 0 means any number."`
+	ConnsPerAddress int `name:"max-conns-per-address" default:"0" help:"Open connections from one address that is no trusted proxy; 0 means any number." reload:"yes"`
 	// HeaderBytes stops a request whose headers never end.
 	HeaderBytes int `name:"max-header-bytes" default:"16384" help:"Size of a request's headers."`
 	// HeaderTimeout stops clients that open connections and send slowly (slowloris).
 	HeaderTimeout time.Duration `name:"header-timeout" default:"10s" help:"How long a connection may take to send a request's headers."`
 	// BodyTimeout does the same for bodies.
-	BodyTimeout time.Duration `name:"body-timeout" default:"30s" help:"How long the body of a POST may take."`
+	BodyTimeout time.Duration `name:"body-timeout" default:"30s" help:"How long the body of a POST may take." reload:"yes"`
 }
 
 // EventLimits bound what is kept of clients' events until their workers are done with them.
 type EventLimits struct {
 	// Unconfirmed stops a client that sends faster than it is served from filling memory with small events.
-	Unconfirmed int `name:"max-unconfirmed" default:"16384" help:"Events of one socket that its worker has not confirmed; past them the session is closed."`
+	Unconfirmed int `name:"max-unconfirmed" default:"16384" help:"Events of one socket that its worker has not confirmed; past them the session is closed." reload:"yes"`
 	// UnconfirmedBytes does the same for large ones. A single event is always taken.
-	UnconfirmedBytes int `name:"max-unconfirmed-bytes" default:"16777216" help:"Bytes that those events may have; past them the session is closed."`
+	UnconfirmedBytes int `name:"max-unconfirmed-bytes" default:"16777216" help:"Bytes that those events may have; past them the session is closed." reload:"yes"`
 	// Deliveries stops an event that kills its worker from killing all.
-	Deliveries int `name:"max-deliveries" default:"4" help:"Workers that may be lost with an event before it is dropped."`
+	Deliveries int `name:"max-deliveries" default:"4" help:"Workers that may be lost with an event before it is dropped." reload:"yes"`
 }
 
 // DefaultPath is Socket.IO's.

@@ -34,7 +34,7 @@ func (s *session) packed(p engineio.Packet) {
 		return
 	}
 	gw := s.loop.gw
-	packet, attachments, err := msgpack.Decode(p.Data, &gw.limits, gw.options.Engine.MaxPayload)
+	packet, attachments, err := msgpack.Decode(p.Data, &gw.live().packets, gw.options.Engine.MaxPayload)
 	if err != nil {
 		s.forceClose(err)
 		return

@@ -8,7 +8,7 @@ import (
 
 // cors adds the headers that let a page of another origin read the answer, refusals included.
 func (gw *Gateway) cors(h http.Header, r *http.Request) {
-	allowed := gw.options.HTTP.CORSOrigin
+	allowed := gw.live().cors
 	switch {
 	case allowed == "":
 		return

@@ -108,7 +108,7 @@ func (c *conn) announced(data []byte) (n int, ok bool) {
 		return 0, true
 	}
 	direct := peerAddress(int(c.fd))
-	if address, err := netip.ParseAddr(direct); err != nil || !gw.door.trusts(address) {
+	if address, err := netip.ParseAddr(direct); err != nil || !gw.live().door.trusts(address) {
 		c.comesFrom(peer{address: direct})
 		return 0, true
 	}

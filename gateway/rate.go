@@ -22,11 +22,11 @@ const reasonTooFast = "rate limit"
 
 // RateOptions bound what one session may send, on average over a second. They stop floods from reaching workers.
 type RateOptions struct {
-	Events     int    `name:"max-event-rate" default:"0" help:"Socket.IO packets that a session may send per second; 0 means any number."`
-	Bytes      int    `name:"max-byte-rate" default:"0" help:"Bytes that a session may send per second in Socket.IO packets; 0 means any number. A single packet may be larger."`
-	Over       string `name:"over-rate" default:"wait" enum:"wait,drop,close" help:"What happens beyond them: wait (nothing is read meanwhile), drop (events get lost, and are counted) or close."`
-	Handshakes int    `name:"max-handshake-rate" default:"0" help:"Sessions that may be opened per second on this node; others get 503, and come again. 0 means any number."`
-	PerAddress int    `name:"max-sessions-per-address" default:"0" help:"Sessions that may be open on this node from one address; others get 503. 0 means any number."`
+	Events     int    `name:"max-event-rate" default:"0" help:"Socket.IO packets that a session may send per second; 0 means any number." reload:"yes"`
+	Bytes      int    `name:"max-byte-rate" default:"0" help:"Bytes that a session may send per second in Socket.IO packets; 0 means any number. A single packet may be larger." reload:"yes"`
+	Over       string `name:"over-rate" default:"wait" enum:"wait,drop,close" help:"What happens beyond them: wait (nothing is read meanwhile), drop (events get lost, and are counted) or close." reload:"yes"`
+	Handshakes int    `name:"max-handshake-rate" default:"0" help:"Sessions that may be opened per second on this node; others get 503, and come again. 0 means any number." reload:"yes"`
+	PerAddress int    `name:"max-sessions-per-address" default:"0" help:"Sessions that may be open on this node from one address; others get 503. 0 means any number." reload:"yes"`
 }
 
 func (o *RateOptions) withDefaults() { setDefault(&o.Over, overWait) }
@@ -59,8 +59,16 @@ func newBucket(o *RateOptions, now time.Duration) *bucket {
 func (b *bucket) fill(o *RateOptions, now time.Duration) {
 	seconds := (now - b.at).Seconds()
 	b.at = now
-	b.events = min(float64(o.Events), b.events+seconds*float64(o.Events))
-	b.bytes = min(float64(o.Bytes), b.bytes+seconds*float64(o.Bytes))
+	b.events = filled(b.events, o.Events, seconds)
+	b.bytes = filled(b.bytes, o.Bytes, seconds)
+}
+
+// filled is what a bucket holds some time later. One without a rate is empty, and owes nothing when it gets one.
+func filled(now float64, rate int, seconds float64) float64 {
+	if rate == 0 {
+		return 0
+	}
+	return min(float64(rate), now+seconds*float64(rate))
 }
 
 // allows reports whether another packet may come. One may be larger than what is left, or the largest would never pass.
@@ -89,7 +97,7 @@ func (b *bucket) debt(o *RateOptions) time.Duration {
 // affords charges a session for a packet. It reports whether the packet is to be handled.
 func (s *session) affords(p socketio.Packet, attachments [][]byte) bool {
 	gw, now := s.loop.gw, s.loop.now
-	o := &gw.options.Rate
+	o := &gw.live().rate
 	if !o.limits() {
 		return true
 	}
@@ -124,7 +132,7 @@ func (s *session) affords(p socketio.Packet, attachments [][]byte) bool {
 
 // owes is how long the answer to a session's POST is to wait, so that the client waits with the next.
 func (s *session) owes() time.Duration {
-	o := &s.loop.gw.options.Rate
+	o := &s.loop.gw.live().rate
 	if s.bucket == nil || o.Over != overWait {
 		return 0
 	}

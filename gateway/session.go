@@ -152,7 +152,7 @@ func (s *session) send(p *packet) {
 		queued = s.queued
 		s.answerSoon()
 	}
-	if queued > s.loop.gw.options.Limits.QueueBytes {
+	if queued > s.loop.gw.live().QueueBytes {
 		s.loop.gw.log.Warn("slow consumer closed", zap.Int("queued", queued), zap.String("transport", s.transport()))
 		s.close(reasonSlowConsumer, closeBroken)
 	}

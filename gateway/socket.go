@@ -168,7 +168,7 @@ func (k *socket) join(name string) (bool, error) {
 		return false, nil
 	}
 	l, r := k.nsp.loop, k.nsp.rooms[name]
-	switch limits := &l.gw.options.Limits; {
+	switch limits := l.gw.live(); {
 	case len(k.rooms) >= limits.Rooms:
 		return false, errRooms
 	case len(name) > limits.RoomName:

@@ -176,7 +176,7 @@ func (t *terminator) announced(raw net.Conn, timeout time.Duration) (string, net
 		return "", nil, fmt.Errorf("address of a connection: %w", err)
 	}
 	address, err := netip.ParseAddr(direct)
-	if err != nil || !t.gw.options.HTTP.ProxyProtocol || !t.gw.door.trusts(address) {
+	if err != nil || !t.gw.options.HTTP.ProxyProtocol || !t.gw.live().door.trusts(address) {
 		return direct, raw, nil
 	}
 	if err := raw.SetReadDeadline(time.Now().Add(timeout)); err != nil {

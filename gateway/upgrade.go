@@ -169,7 +169,7 @@ func (h *upgradeHandshake) upgrader() ws.Upgrader {
 
 // check applies Engine.IO's rules before the 101. A refusal is a 400 in plain text.
 func (h *upgradeHandshake) check() (ws.HandshakeHeader, error) {
-	if !h.loop.gw.door.admits(h.headers) {
+	if !h.loop.gw.live().door.admits(h.headers) {
 		return nil, refuseUpgrade(engineio.Forbidden)
 	}
 	query := h.url.Query()
@@ -196,7 +196,7 @@ func (h *upgradeHandshake) check() (ws.HandshakeHeader, error) {
 	if h.loop.gw.closed() {
 		return nil, ws.RejectConnectionError(ws.RejectionStatus(http.StatusServiceUnavailable), ws.RejectionReason(ErrDraining.Error()))
 	}
-	address, secure := h.loop.gw.door.source(h.peer.address, h.peer.secure, h.headers)
+	address, secure := h.loop.gw.live().door.source(h.peer.address, h.peer.secure, h.headers)
 	if h.place, ok = h.loop.gw.enter(address); !ok {
 		return nil, ws.RejectConnectionError(ws.RejectionStatus(http.StatusServiceUnavailable), ws.RejectionReason("too many connections"))
 	}

@@ -18,7 +18,7 @@ in a YAML file. A flag beats the environment, the environment beats the file.`
 type cli struct {
 	Config   string           `name:"config" type:"path" placeholder:"FILE" help:"Settings file: YAML, its keys the names of flags, alone or under the name of a subcommand."`
 	Version  kong.VersionFlag `name:"version" help:"Print the version and leave."`
-	LogLevel string           `name:"log-level" default:"info" enum:"debug,info,warn,error" help:"Least level to log: ${enum}."`
+	LogLevel string           `name:"log-level" default:"info" enum:"debug,info,warn,error" help:"Least level to log: ${enum}." reload:"yes"`
 
 	Demo     demoCommand    `cmd:"" help:"Run everything in this one process, with a chat page to look at."`
 	Gateway  gatewayCommand `cmd:"" help:"Run a gateway: it holds the clients' connections."`
@@ -33,9 +33,22 @@ type cli struct {
 }
 
 // command is a parsed command line, ready to run.
-type command func(context.Context, *zap.Logger) error
+type command func(context.Context, *zap.Logger, *again) error
 
 func (c *cli) parse(args []string) (command, error) {
+	parsed, err := c.read(args)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, log *zap.Logger, a *again) error {
+		parsed.BindTo(ctx, (*context.Context)(nil))
+		a.log, a.start, a.last = log, values(parsed), values(parsed)
+		return parsed.Run(log, a)
+	}, nil
+}
+
+// read reads a command line, the environment and the settings file into c.
+func (c *cli) read(args []string) (*kong.Context, error) {
 	parser, err := kong.New(c,
 		kong.Name("patchbay"),
 		kong.Description(description),
@@ -47,14 +60,7 @@ func (c *cli) parse(args []string) (command, error) {
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := parser.Parse(args)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, log *zap.Logger) error {
-		parsed.BindTo(ctx, (*context.Context)(nil))
-		return parsed.Run(log)
-	}, nil
+	return parser.Parse(args)
 }
 
 // BeforeResolve adds, in rising order of precedence, what may set a flag that is not on the

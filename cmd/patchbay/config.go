@@ -61,7 +61,11 @@ func printDefaults(w io.Writer, command *kong.Node) error {
 		if value == "" || strings.ContainsAny(value, ":#*{}[]") {
 			value = fmt.Sprintf("%q", value)
 		}
-		if _, err := fmt.Fprintf(w, "\n  # %s\n  # %s: %s\n", flag.Help, flag.Name, value); err != nil {
+		help := flag.Help
+		if flag.Tag.Get("reload") == "yes" {
+			help += " Read again on SIGHUP."
+		}
+		if _, err := fmt.Fprintf(w, "\n  # %s\n  # %s: %s\n", help, flag.Name, value); err != nil {
 			return err
 		}
 	}

@@ -37,11 +37,11 @@ func demoDefaults(k *kong.Kong) error {
 }
 
 // Run runs a whole cluster until ctx ends. kong calls it.
-func (c *demoCommand) Run(ctx context.Context, log *zap.Logger) error {
-	return ops.Run(ctx, c.Ops, log, c.open)
+func (c *demoCommand) Run(ctx context.Context, log *zap.Logger, a *again) error {
+	return ops.Run(ctx, c.Ops, log, func(ctx context.Context, p ops.Process) (ops.Part, error) { return c.open(ctx, p, a) })
 }
 
-func (c *demoCommand) open(ctx context.Context, p ops.Process) (part ops.Part, err error) {
+func (c *demoCommand) open(ctx context.Context, p ops.Process, a *again) (part ops.Part, err error) {
 	var all stack
 	defer func() {
 		if err != nil {
@@ -70,7 +70,7 @@ func (c *demoCommand) open(ctx context.Context, p ops.Process) (part ops.Part, e
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, g)
+	all = append(all, gatewayPart{g, a, func(c *cli) gateway.Options { return c.Demo.Gateway }})
 	// Not a log line: this is what whoever typed the command waits to read.
 	_, err = fmt.Fprintf(os.Stdout, "Open %s\n", pageURL(g.Addr()))
 	return all, err
@@ -105,6 +105,17 @@ func (s stack) Drain(ctx context.Context) {
 			d.Drain(ctx)
 		}
 	}
+}
+
+// Reload implements ops.Reloader.
+func (s stack) Reload(ctx context.Context) error {
+	var failed error
+	for _, p := range s {
+		if r, ok := p.(ops.Reloader); ok {
+			failed = errors.Join(failed, r.Reload(ctx))
+		}
+	}
+	return failed
 }
 
 // Stop implements ops.Part: last opened, first stopped.

@@ -15,10 +15,23 @@ type gatewayCommand struct {
 }
 
 // Run runs a gateway until ctx ends. kong calls it.
-func (c *gatewayCommand) Run(ctx context.Context, log *zap.Logger) error {
+func (c *gatewayCommand) Run(ctx context.Context, log *zap.Logger, a *again) error {
 	return ops.Run(ctx, c.Ops, log, func(ctx context.Context, p ops.Process) (ops.Part, error) {
-		return openGateway(ctx, c.Gateway, p)
+		g, err := openGateway(ctx, c.Gateway, p)
+		return gatewayPart{g, a, func(c *cli) gateway.Options { return c.Gateway.Gateway }}, err
 	})
+}
+
+// gatewayPart is a gateway whose settings can be read again.
+type gatewayPart struct {
+	*gateway.Gateway
+	again   *again
+	options func(*cli) gateway.Options
+}
+
+// Reload implements ops.Reloader.
+func (p gatewayPart) Reload(ctx context.Context) error {
+	return p.again.reload(func(c *cli) error { return p.Reconfigure(ctx, p.options(c)) })
 }
 
 func openGateway(ctx context.Context, o gateway.Options, p ops.Process) (*gateway.Gateway, error) {

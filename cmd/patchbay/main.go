@@ -36,9 +36,9 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	log, err := ops.NewLog(c.LogLevel)
+	level, err := ops.ParseLevel(c.LogLevel)
 	if err != nil {
 		return err
 	}
-	return command(ctx, log)
+	return command(ctx, ops.NewLogAt(level), &again{args: args, level: level})
 }

@@ -133,6 +133,7 @@ func declared(t *testing.T) []described {
 		}
 	}
 	r.MustRegister(ops.NewBuildInfo())
+	ops.NewReloadMetrics(r)
 	all := make([]described, 0, len(r.all))
 	for _, d := range r.all {
 		all = append(all, d)
@@ -146,11 +147,12 @@ func metricsText(all []described) string {
 	var b strings.Builder
 	b.WriteString(metricsHead)
 	for _, section := range [][2]string{
-		{"build", "Every part"}, {"backplane", "Every part: the backplane"}, {"gateway", "Gateways"}, {"router", "Routers"}, {"worker", "Workers"},
+		{"build|reload", "Every part"}, {"backplane", "Every part: the backplane"}, {"gateway", "Gateways"}, {"router", "Routers"}, {"worker", "Workers"},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n\n| metric | kind | labels | meaning |\n|-|-|-|-|\n", section[1])
 		for _, d := range all {
-			if strings.HasPrefix(d.name, "patchbay_"+section[0]+"_") {
+			part, _, _ := strings.Cut(strings.TrimPrefix(d.name, "patchbay_"), "_")
+			if slices.Contains(strings.Split(section[0], "|"), part) {
 				fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", d.name, d.kind, d.labels, strings.ReplaceAll(d.help, "|", `\|`))
 			}
 		}

@@ -15,11 +15,21 @@ type routerCommand struct {
 }
 
 // Run runs a router until ctx ends. kong calls it.
-func (c *routerCommand) Run(ctx context.Context, log *zap.Logger) error {
+func (c *routerCommand) Run(ctx context.Context, log *zap.Logger, a *again) error {
 	return ops.Run(ctx, c.Ops, log, func(ctx context.Context, p ops.Process) (ops.Part, error) {
-		return openRouter(ctx, c.Router, p)
+		r, err := openRouter(ctx, c.Router, p)
+		return routerPart{r, a}, err
 	})
 }
+
+// routerPart is a router whose log level can change.
+type routerPart struct {
+	*router.Router
+	again *again
+}
+
+// Reload implements ops.Reloader.
+func (p routerPart) Reload(context.Context) error { return p.again.reload(nil) }
 
 func openRouter(ctx context.Context, o router.Options, p ops.Process) (*router.Router, error) {
 	o.Log, o.Metrics = p.Log, p.Metrics

@@ -19,12 +19,26 @@ const (
 // NewLog returns a log to standard error, at a level (debug, info, warn or error) and
 // above: lines for people on a terminal, JSON otherwise. It may be used from any goroutine.
 func NewLog(level string) (*zap.Logger, error) {
+	least, err := ParseLevel(level)
+	if err != nil {
+		return nil, err
+	}
+	return NewLogAt(least), nil
+}
+
+// NewLogAt is NewLog with a level that can change.
+func NewLogAt(level zap.AtomicLevel) *zap.Logger {
+	core := zapcore.NewCore(encoder(terminal(os.Stderr)), zapcore.Lock(os.Stderr), level)
+	return zap.New(zapcore.NewSamplerWithOptions(core, time.Second, sampleFirst, sampleEvery))
+}
+
+// ParseLevel makes a level of its name.
+func ParseLevel(level string) (zap.AtomicLevel, error) {
 	least, err := zapcore.ParseLevel(level)
 	if err != nil {
-		return nil, fmt.Errorf("log level: %w", err)
+		return zap.AtomicLevel{}, fmt.Errorf("log level: %w", err)
 	}
-	core := zapcore.NewCore(encoder(terminal(os.Stderr)), zapcore.Lock(os.Stderr), least)
-	return zap.New(zapcore.NewSamplerWithOptions(core, time.Second, sampleFirst, sampleEvery)), nil
+	return zap.NewAtomicLevelAt(least), nil
 }
 
 func encoder(people bool) zapcore.Encoder {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +17,7 @@ var errStopping = errors.New("stopping")
 // Options are those of every process. The zero value works: no internal listener, and
 // a stop that takes as long as it takes.
 type Options struct {
-	Internal    string        `name:"internal" default:"${internal}" placeholder:"HOST:PORT" help:"Internal listener: /metrics, /healthz, /readyz, /debug/pprof/. Keep it away from clients."`
+	Internal    string        `name:"internal" default:"${internal}" placeholder:"HOST:PORT" help:"Internal listener: /metrics, /healthz, /readyz, /reload, /debug/pprof/. Keep it away from clients."`
 	StopTimeout time.Duration `name:"stop-timeout" default:"20s" help:"How long a clean stop may take."`
 }
 
@@ -44,15 +45,17 @@ type Drainer interface {
 // can, and stops. SIGINT or SIGTERM ends the draining. The listener is there first, so that a start which waits for
 // others can be watched.
 func Run(ctx context.Context, o Options, log *zap.Logger, open func(context.Context, Process) (Part, error)) (err error) {
+	hangup, release := hangups()
+	defer release()
 	process := Process{Log: log, Metrics: NewRegistry()}
-	ready := func(func() error) {}
+	ready, serveReloads := func(func() error) {}, func(http.Handler) {}
 	if o.Internal != "" {
 		server, listenErr := Listen(o.Internal, process.Metrics, log)
 		if listenErr != nil {
 			return listenErr
 		}
 		log.Info("internal listener", zap.Stringer("address", server.Addr()))
-		ready = server.SetReady
+		ready, serveReloads = server.SetReady, server.SetReload
 		defer func() { err = errors.Join(err, stop(ctx, o.StopTimeout, server.Stop)) }()
 	}
 	part, err := open(ctx, process)
@@ -63,7 +66,10 @@ func Run(ctx context.Context, o Options, log *zap.Logger, open func(context.Cont
 		return err
 	}
 	ready(part.Ready)
-	onHangup(ctx, part, log)
+	reloads := newReloads(part, log, process.Metrics)
+	serveReloads(reloads)
+	reloads.run(ctx, hangup)
+	serveReloads(nil)
 	log.Info("stopping")
 	ready(func() error { return errStopping })
 	if drainer, ok := part.(Drainer); ok {

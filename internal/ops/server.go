@@ -40,11 +40,13 @@ func NewRegistry() *prometheus.Registry {
 //	/metrics        for Prometheus
 //	/healthz        200 as long as the process can answer at all
 //	/readyz         200 when traffic may come, 503 and the reason otherwise
+//	/reload         POST: reads the settings again; 500 and what failed otherwise
 //	/debug/pprof/   profiles
 type Server struct {
 	listener net.Listener
 	http     http.Server
 	ready    atomic.Pointer[func() error]
+	reload   atomic.Pointer[http.Handler]
 	served   chan struct{}
 }
 
@@ -74,6 +76,8 @@ func (s *Server) routes(gatherer prometheus.Gatherer) http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, (*s.ready.Load())()) })
+	// A page of another origin that somebody inside looks at must not reload anything.
+	mux.Handle("POST /reload", http.NewCrossOriginProtection().Handler(http.HandlerFunc(s.serveReload)))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -82,12 +86,15 @@ func (s *Server) routes(gatherer prometheus.Gatherer) http.Handler {
 	return mux
 }
 
-func answer(w http.ResponseWriter, err error) {
+func answer(w http.ResponseWriter, err error) { respond(w, http.StatusServiceUnavailable, err) }
+
+// respond says ok, or what is wrong, with a status.
+func respond(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	text := "ok\n"
 	if err != nil {
-		w.WriteHeader(http.StatusServiceUnavailable)
+		w.WriteHeader(status)
 		text = err.Error() + "\n"
 	}
 	// An error means that the peer has gone.
@@ -100,6 +107,17 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 // SetReady says what /readyz asks: nil means ready, an error is shown as the reason. It may be
 // called from any goroutine, and so may ready.
 func (s *Server) SetReady(ready func() error) { s.ready.Store(&ready) }
+
+// SetReload says what serves /reload; nil, as at the start, if there is nothing to reload now. It may be called from any goroutine.
+func (s *Server) SetReload(handler http.Handler) { s.reload.Store(&handler) }
+
+func (s *Server) serveReload(w http.ResponseWriter, r *http.Request) {
+	if handler := s.reload.Load(); handler != nil && *handler != nil {
+		(*handler).ServeHTTP(w, r)
+		return
+	}
+	answer(w, errNoReload)
+}
 
 // Stop ends the listener, lets requests under way finish until ctx ends, and waits for
 // its goroutine.

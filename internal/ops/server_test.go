@@ -38,6 +38,10 @@ func TestServer(t *testing.T) {
 	expect("/debug/pprof/", 200, "goroutine")
 	expect("/debug/pprof/cmdline", 200, "ops.test")
 	expect("/nothing", 404, "")
+	expect("/reload", 405, "")
+	if status, text := post(t, s, "/reload"); status != 503 || !strings.Contains(text, "nothing can be reloaded") {
+		t.Errorf("a reload before there is a part: %d %s", status, text)
+	}
 	if err := s.Stop(context.Background()); err != nil {
 		t.Error(err)
 	}
@@ -45,8 +49,22 @@ func TestServer(t *testing.T) {
 
 func get(t *testing.T, s *ops.Server, path string) (status int, text string) {
 	t.Helper()
+	return request(t, s, http.MethodGet, path)
+}
+
+func post(t *testing.T, s *ops.Server, path string) (status int, text string) {
+	t.Helper()
+	return request(t, s, http.MethodPost, path)
+}
+
+func request(t *testing.T, s *ops.Server, method, path string) (status int, text string) {
+	t.Helper()
+	r, err := http.NewRequest(method, "http://"+s.Addr().String()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Get("http://" + s.Addr().String() + path)
+	response, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
