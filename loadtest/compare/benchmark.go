@@ -14,6 +14,7 @@ type benchmark struct {
 	change   func(*scenario.Options)
 	systems  []string
 	metric   metric // what its table and its plot are about
+	wire     bool   // bytes on the wire are of interest
 }
 
 // metric is a figure of a run that is compared.
@@ -40,26 +41,40 @@ func benchmarks() []benchmark {
 			o.Clients, o.Publishers, o.Traffic.Rate, o.Traffic.InFlight = clients, 1, rate, flight
 		}
 	}
-	cpu := cpuOf("", perDelivery)
-	return []benchmark{
-		{"fanout4", "fan-out to 2,000, 4 in flight", "fanout", room(0, 4, 2000), alone, cpu},
-		{"fanout1", "fan-out to 2,000, 1 in flight", "fanout", room(0, 1, 2000), alone, cpu},
-		{"fanout10", "fan-out to 2,000, 10 messages/s", "fanout", room(10, 0, 2000), alone, cpu},
-		{"wide4", "fan-out to 10,000, 4 in flight", "fanout", room(0, 4, 10_000), []string{patchbayOne, nodeOne, bareLoop}, cpu},
-		{"two4", "fan-out to 2,000 on two nodes, 4 in flight", "fanout", room(0, 4, 2000), pairs, cpu},
-		{"two10", "fan-out to 2,000 on two nodes, 10 messages/s", "fanout", room(10, 0, 2000), pairs, cpu},
-		{"rooms", "200 rooms of 10, 2,000 messages/s", "rooms", func(o *scenario.Options) {
-			o.Clients, o.RoomSize, o.Publishers, o.Traffic.Rate = 2000, 10, 1, 2000
-		}, alone, cpu},
-		{"echo200", "echo, 200 in flight", "echo", func(o *scenario.Options) { o.Clients, o.Traffic.InFlight = 200, 200 }, alone, cpuOf("", "acknowledgement")},
-		{"echo1000", "echo, 1,000 a second", "echo", func(o *scenario.Options) { o.Clients, o.Traffic.Rate = 200, 1000 }, alone,
-			cpuOf("", "acknowledgement")},
-		{"idle", "15,000 idle WebSocket clients", "idle", func(o *scenario.Options) { o.Clients, o.Timing.WarmUp = 15_000, 0 },
-			[]string{patchbayOne, nodeOne, goPort}, metric{"resident memory per connection", "bytes", "", "memory"}},
-		{"avalanche", "15,000 cut and back at once", "avalanche", func(o *scenario.Options) {
-			o.Clients, o.Timing.Duration, o.Timing.WarmUp, o.Trouble.Away = 15_000, time.Minute, 0, 0
-		}, []string{patchbayOne, nodeOne}, metric{"99th percentile until back", "ms", "", "back"}},
+	squeezed := []string{patchbayOne, patchbayGz, nodeOne, nodeGz}
+	large := func(transport string, clients int) func(*scenario.Options) {
+		return func(o *scenario.Options) {
+			room(0, 4, clients)(o)
+			o.Server.Transport, o.Traffic.Payload = transport, 1024
+		}
 	}
+	list := []benchmark{
+		{name: "fanout4", title: "fan-out to 2,000, 4 in flight", scenario: "fanout", change: room(0, 4, 2000), systems: alone},
+		{name: "fanout1", title: "fan-out to 2,000, 1 in flight", scenario: "fanout", change: room(0, 1, 2000), systems: alone},
+		{name: "fanout10", title: "fan-out to 2,000, 10 messages/s", scenario: "fanout", change: room(10, 0, 2000), systems: alone},
+		{name: "wide4", title: "fan-out to 10,000, 4 in flight", scenario: "fanout", change: room(0, 4, 10_000), systems: []string{patchbayOne, nodeOne, bareLoop}},
+		{name: "two4", title: "fan-out to 2,000 on two nodes, 4 in flight", scenario: "fanout", change: room(0, 4, 2000), systems: pairs},
+		{name: "two10", title: "fan-out to 2,000 on two nodes, 10 messages/s", scenario: "fanout", change: room(10, 0, 2000), systems: pairs},
+		{name: "rooms", title: "200 rooms of 10, 2,000 messages/s", scenario: "rooms", change: func(o *scenario.Options) {
+			o.Clients, o.RoomSize, o.Publishers, o.Traffic.Rate = 2000, 10, 1, 2000
+		}, systems: alone},
+		{name: "deflate", title: "fan-out of 1 KB to 2,000, 4 in flight, with permessage-deflate", scenario: "fanout", change: large("websocket", 2000), systems: squeezed, wire: true},
+		{name: "gzip", title: "fan-out of 1 KB to 200 polling clients, 4 in flight, with gzip", scenario: "fanout", change: large("polling", 200), systems: squeezed, wire: true},
+	}
+	for i := range list {
+		list[i].metric = cpuOf("", perDelivery)
+	}
+	perAck := cpuOf("", "acknowledgement")
+	return append(list,
+		benchmark{name: "echo200", title: "echo, 200 in flight", scenario: "echo", change: func(o *scenario.Options) { o.Clients, o.Traffic.InFlight = 200, 200 },
+			systems: alone, metric: perAck},
+		benchmark{name: "echo1000", title: "echo, 1,000 a second", scenario: "echo", change: func(o *scenario.Options) { o.Clients, o.Traffic.Rate = 200, 1000 },
+			systems: alone, metric: perAck},
+		benchmark{name: "idle", title: "15,000 idle WebSocket clients", scenario: "idle", change: func(o *scenario.Options) { o.Clients, o.Timing.WarmUp = 15_000, 0 },
+			systems: []string{patchbayOne, nodeOne, goPort}, metric: metric{"resident memory per connection", "bytes", "", "memory"}},
+		benchmark{name: "avalanche", title: "15,000 cut and back at once", scenario: "avalanche", change: func(o *scenario.Options) {
+			o.Clients, o.Timing.Duration, o.Timing.WarmUp, o.Trouble.Away = 15_000, time.Minute, 0, 0
+		}, systems: []string{patchbayOne, nodeOne}, metric: metric{"99th percentile until back", "ms", "", "back"}})
 }
 
 // options are what all benchmarks have in common.

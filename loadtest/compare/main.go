@@ -34,6 +34,14 @@ type settings struct {
 	add      string
 }
 
+// inRoot is a path of the command line: in the repository, unless it is absolute.
+func (s settings) inRoot(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(s.root, path)
+}
+
 func main() {
 	var s settings
 	flag.StringVar(&s.root, "root", ".", "the repository's root")
@@ -70,8 +78,12 @@ func run(ctx context.Context, s settings) error {
 		fmt.Print(section)
 		return nil
 	}
-	return errors.Join(writeSection(filepath.Join(s.root, s.page), section), all.drawInto(filepath.Join(s.root, filepath.Dir(s.page), pictures)))
+	page := s.inRoot(s.page)
+	return errors.Join(writeSection(page, section), all.drawInto(filepath.Join(filepath.Dir(page), pictures)))
 }
+
+// errNothing reports a comparison without a single run, from which no page can be written.
+var errNothing = errors.New("nothing was measured")
 
 // obtain reads raw results, or measures and saves them. What was measured before an error is saved as well.
 func obtain(ctx context.Context, s settings) (results, error) {
@@ -79,7 +91,7 @@ func obtain(ctx context.Context, s settings) (results, error) {
 		return read(s.render)
 	}
 	var all results
-	path := filepath.Join(s.root, s.results, time.Now().UTC().Format("2006-01-02T1504")+".json")
+	path := filepath.Join(s.inRoot(s.results), time.Now().UTC().Format("2006-01-02T1504")+".json")
 	if s.add != "" {
 		var err error
 		if all, err = read(s.add); err != nil {
@@ -88,7 +100,9 @@ func obtain(ctx context.Context, s settings) (results, error) {
 		path = s.add
 	}
 	err := all.measure(ctx, s)
-	if len(all.Runs) > 0 {
+	if len(all.Runs) == 0 {
+		err = errors.Join(err, errNothing)
+	} else {
 		err = errors.Join(err, all.save(path))
 		fmt.Fprintln(os.Stderr, "raw results:", path)
 	}
@@ -100,6 +114,9 @@ func serve(ctx context.Context, s settings) error {
 	one, ok := find(s.serve)
 	if !ok {
 		return fmt.Errorf("no server is called %q; there are %s", s.serve, strings.Join(systemNames(), ", "))
+	}
+	if why := one.missing(s); why != "" {
+		return fmt.Errorf("%s: %s", one.title, why)
 	}
 	up, err := one.start(ctx, s)
 	if err != nil {

@@ -70,6 +70,9 @@ func (all results) markdown() string {
 	fmt.Fprintf(&b, "```\nmake compare       # %s\n```\n\n", all.Command)
 	b.WriteString("Every server is started anew for each run, all CPU time of its processes is counted, and ratios are those of one round; figures are medians, in brackets the least and the most.\n")
 	b.WriteString("The load generator runs on the same machine and takes its share of it, as whatever else runs there does: CPU time per unit of work and ratios say more than times and rates.\n\n")
+	if len(all.Missing) > 0 {
+		fmt.Fprintf(&b, "Not compared: %s.\n\n", strings.Join(all.Missing, "; "))
+	}
 	b.WriteString("### Against the bars\n\n| what | must | aim | measured | |\n|-|-|-|-|-|\n")
 	for _, one := range bars() {
 		if all.measured(one.bench) {
@@ -123,6 +126,9 @@ func (all results) table(bench benchmark) string {
 		columns = append(columns, struct{ title, of, role string }{"gateway alone", "cpu", gatewayRole},
 			struct{ title, of, role string }{"p50, ms", "p50", ""}, struct{ title, of, role string }{"p99, ms", "p99", ""},
 			struct{ title, of, role string }{"per second", "rate", ""})
+		if bench.wire {
+			columns = append(columns, struct{ title, of, role string }{"bytes per delivery", "bytes", ""})
+		}
 	}
 	b.WriteString("| server |")
 	for _, c := range columns {
@@ -136,7 +142,7 @@ func (all results) table(bench benchmark) string {
 		}
 		fmt.Fprintf(&b, "| %s |", one.title)
 		for _, c := range columns {
-			if c.role == gatewayRole && name != patchbayOne && name != patchbayTwo {
+			if c.role == gatewayRole && !one.ours() {
 				b.WriteString(" |")
 				continue
 			}
@@ -196,7 +202,7 @@ func (all results) drawInto(directory string) error {
 		}
 		for _, name := range bench.systems {
 			one, _ := find(name)
-			if (name == patchbayOne || name == patchbayTwo) && bench.metric.of != "back" {
+			if one.ours() && bench.metric.of != "back" {
 				group(name, gatewayRole, "gateway alone")
 			}
 			group(name, bench.metric.role, one.title)

@@ -22,6 +22,7 @@ type results struct {
 	Machine  report.Machine `json:"machine"`
 	Command  string         `json:"command"`
 	Versions []string       `json:"versions"`
+	Missing  []string       `json:"missing,omitempty"` // servers that could not be run on that machine
 	Rounds   int            `json:"rounds"`
 	Runs     []result       `json:"runs"`
 }
@@ -54,16 +55,23 @@ func (all *results) measure(ctx context.Context, s settings) error {
 		all.Started, all.Machine, all.Versions = time.Now().UTC(), report.ThisMachine(), versions(ctx, s)
 		all.Command = fmt.Sprintf("go run ./loadtest/compare -duration %v", s.duration)
 	}
-	chosen := strings.Split(s.only, ",")
+	chosen, err := choose(s.only)
+	if err != nil {
+		return err
+	}
+	lack := all.lacking(s)
 	for range s.rounds {
 		round := all.Rounds
 		all.Rounds++
 		for _, b := range benchmarks() {
-			if s.only != "" && !slices.Contains(chosen, b.name) {
+			if !slices.Contains(chosen, b.name) {
 				continue
 			}
 			for i := range b.systems {
 				name := b.systems[(i+round)%len(b.systems)] // each has its turn to be first
+				if lack[name] {
+					continue
+				}
 				r, err := b.run(ctx, s, name)
 				if ctx.Err() != nil {
 					return ctx.Err()
@@ -81,12 +89,35 @@ func (all *results) measure(ctx context.Context, s settings) error {
 	return nil
 }
 
+// choose lists the benchmarks that a list by comma names; all of them if it is empty.
+func choose(list string) ([]string, error) {
+	var all []string
+	for _, b := range benchmarks() {
+		all = append(all, b.name)
+	}
+	if list == "" {
+		return all, nil
+	}
+	chosen := strings.Split(list, ",")
+	for _, name := range chosen {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("no benchmark is called %q; there are %s", name, strings.Join(all, ", "))
+		}
+	}
+	return chosen, nil
+}
+
+// runTimeout bounds one run, so that a server that hangs costs no more than that.
+const runTimeout = 5 * time.Minute
+
 // run starts a system, runs the benchmark against it, and stops it.
 func (b benchmark) run(ctx context.Context, s settings, name string) (*report.Report, error) {
 	one, ok := find(name)
 	if !ok {
 		return nil, fmt.Errorf("no server is called %q", name)
 	}
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
 	up, err := one.start(ctx, s)
 	if err != nil {
 		return nil, err
@@ -94,6 +125,7 @@ func (b benchmark) run(ctx context.Context, s settings, name string) (*report.Re
 	defer up.stop()
 	o := options(up.urls, s.duration)
 	b.change(&o)
+	o.Server.Deflate = one.squash
 	plan, err := scenario.NewPlan(b.scenario, o)
 	if err != nil {
 		return nil, err
@@ -134,6 +166,11 @@ func figure(r *report.Report, of, role string) float64 {
 		return r.Times.Latency.P50
 	case "back":
 		return r.Times.Back.P99
+	case "bytes":
+		if r.Counts.Bytes == 0 {
+			return math.NaN()
+		}
+		return r.BytesPerUnit()
 	case "rate":
 		return float64(r.Units()) / r.Seconds
 	}

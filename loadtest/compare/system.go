@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"patchbay/loadtest/cost"
@@ -22,31 +23,41 @@ const (
 
 // system is a server that can be measured, of one process or several.
 type system struct {
-	name  string // short, as on the command line
-	title string
-	build func(b *builder) error
+	name   string // short, as on the command line
+	title  string
+	build  func(b *builder) error
+	needs  []string // programs to look for, and files of the repository; see missing
+	squash bool     // clients offer to take compressed messages
 }
+
+// ours tells whether it is Patchbay, with a gateway whose cost is of interest alone.
+func (s system) ours() bool { return strings.HasPrefix(s.name, patchbayOne) }
 
 // The names of the systems.
 const (
 	patchbayOne = "patchbay"
 	patchbayTwo = "patchbay2"
+	patchbayGz  = "patchbay-deflate"
 	nodeOne     = "node"
 	nodeTwo     = "node2"
+	nodeGz      = "node-deflate"
 	goPort      = "zishang"
 	bareLoop    = "floor"
 )
 
 func systems() []system {
+	node := []string{"node", nodeModules}
 	return []system{
-		{patchbayOne, "Patchbay", func(b *builder) error { return b.patchbay(1) }},
-		{patchbayTwo, "Patchbay, two gateways", func(b *builder) error { return b.patchbay(2) }},
-		{nodeOne, "socket.io on Node", func(b *builder) error { return b.node(1) }},
-		{nodeTwo, "two of them, Redis adapter", func(b *builder) error { return b.node(2) }},
-		{goPort, "Go port (zishang520)", func(b *builder) error {
-			return b.listener("server", filepath.Join(b.bin, "peers", "zishang"), "-listen")
+		{name: patchbayOne, title: "Patchbay", build: func(b *builder) error { return b.patchbay(1) }},
+		{name: patchbayTwo, title: "Patchbay, two gateways", build: func(b *builder) error { return b.patchbay(2) }},
+		{name: patchbayGz, title: "Patchbay, compressing", squash: true, build: func(b *builder) error { return b.patchbay(1, "--deflate") }},
+		{name: nodeOne, title: "socket.io on Node", needs: node, build: func(b *builder) error { return b.node(1) }},
+		{name: nodeTwo, title: "two of them, Redis adapter", needs: append([]string{"redis-server"}, node...), build: func(b *builder) error { return b.node(2) }},
+		{name: nodeGz, title: "socket.io on Node, compressing", needs: node, squash: true, build: func(b *builder) error { return b.node(1, "--deflate") }},
+		{name: goPort, title: "Go port (zishang520)", needs: []string{goPortProgram}, build: func(b *builder) error {
+			return b.listener("server", filepath.Join(b.bin, goPortProgram), "-listen")
 		}},
-		{bareLoop, "bare send(2) loop", func(b *builder) error {
+		{name: bareLoop, title: "bare send(2) loop", build: func(b *builder) error {
 			return b.listener("loop", filepath.Join(b.bin, "peers", "floor"), "-listen")
 		}},
 	}
@@ -99,8 +110,9 @@ func (s system) start(ctx context.Context, settings settings) (*running, error) 
 	}
 	b := &builder{ctx: ctx, root: settings.root, bin: settings.bin, running: &running{log: log}}
 	if err := s.build(b); err != nil {
+		last := tail(log)
 		b.stop()
-		return nil, fmt.Errorf("start %s: %w", s.name, err)
+		return nil, fmt.Errorf("start %s: %w%s", s.name, err, last)
 	}
 	return b.running, nil
 }
@@ -123,9 +135,12 @@ func (b *builder) run(name, internal, program string, args ...string) error {
 	return nil
 }
 
-// listening waits until somebody accepts connections.
+// listening waits until the process that was started last accepts connections.
 func (b *builder) listening(address string) error {
 	for {
+		if b.processes[len(b.processes)-1].Ended() {
+			return fmt.Errorf("%w: it has ended", process.ErrNotReady)
+		}
 		c, err := net.DialTimeout("tcp", address, time.Second)
 		if err == nil {
 			return c.Close()
@@ -138,8 +153,8 @@ func (b *builder) listening(address string) error {
 	}
 }
 
-// patchbay starts a cluster: NATS, router, worker and gateways, each a process, with the settings that are the default.
-func (b *builder) patchbay(gateways int) error {
+// patchbay starts a cluster: NATS, router, worker and gateways, each a process, with the settings that are the default, and some for the gateways.
+func (b *builder) patchbay(gateways int, extra ...string) error {
 	free, err := process.FreeAddresses(3 + 2*gateways)
 	if err != nil {
 		return err
@@ -159,7 +174,8 @@ func (b *builder) patchbay(gateways int) error {
 	}
 	for i := range gateways {
 		internal, listen := free[3+2*i], free[4+2*i]
-		if err := b.run("gateway", internal, patchbay, "gateway", "--nats", url, "--internal", internal, "--listen", listen, "--secret", "a secret for comparisons"); err != nil {
+		args := append([]string{"gateway", "--nats", url, "--internal", internal, "--listen", listen, "--secret", "a secret for comparisons"}, extra...)
+		if err := b.run("gateway", internal, patchbay, args...); err != nil {
 			return err
 		}
 		b.urls = append(b.urls, "http://"+listen)
@@ -168,12 +184,11 @@ func (b *builder) patchbay(gateways int) error {
 }
 
 // node starts socket.io on Node; several nodes share a Redis server.
-func (b *builder) node(nodes int) error {
+func (b *builder) node(nodes int, extra ...string) error {
 	free, err := process.FreeAddresses(1 + nodes)
 	if err != nil {
 		return err
 	}
-	var extra []string
 	if nodes > 1 {
 		_, port, err := net.SplitHostPort(free[0])
 		if err != nil {
@@ -185,14 +200,14 @@ func (b *builder) node(nodes int) error {
 		if err := b.listening(free[0]); err != nil {
 			return err
 		}
-		extra = []string{"--redis", "redis://" + free[0]}
+		extra = append(extra, "--redis", "redis://"+free[0])
 	}
 	for _, address := range free[1:] {
 		_, port, err := net.SplitHostPort(address)
 		if err != nil {
 			return err
 		}
-		args := append([]string{filepath.Join(b.root, "loadtest/peers/node/server.js"), "--port", port}, extra...)
+		args := append([]string{filepath.Join(b.root, peerDirectory, "server.js"), "--port", port}, extra...)
 		if err := b.run("node", "", "node", args...); err != nil {
 			return err
 		}

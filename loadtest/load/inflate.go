@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
@@ -38,32 +39,45 @@ func agreed(head []byte) (bool, error) {
 // ending completes a compressed message: the tail that was left out of it, and an empty last block (RFC 7692, section 7.2.2).
 const ending = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 
-// inflater decompresses a loop's messages. Since each stands for itself, a broadcast is the same bytes for every member: the last message is kept, and
+// memory is how many messages an inflater knows again: more than a broadcaster usually has in flight.
+const memory = 16
+
+// inflater decompresses a loop's messages. Since each stands for itself, a broadcast is the same bytes for every member: the last messages are kept, and
 // not decompressed again, so that two thousand receivers in one process can keep up with their server. Owned by its loop.
 type inflater struct {
-	last   []byte // as it came
 	reader io.ReadCloser
-	out    bytes.Buffer
+	known  [memory]inflated
+	next   int // of them, to be overwritten
+}
+
+// inflated is a message as it came, and what it says.
+type inflated struct {
+	data []byte
+	text bytes.Buffer
 }
 
 // inflate decompresses a message. The result is valid until the next.
 func (f *inflater) inflate(data []byte) ([]byte, error) {
-	if len(f.last) > 0 && bytes.Equal(f.last, data) {
-		return f.out.Bytes(), nil
+	for i := range f.known {
+		if k := &f.known[i]; len(k.data) > 0 && bytes.Equal(k.data, data) {
+			return k.text.Bytes(), nil
+		}
 	}
-	f.last = f.last[:0]
-	whole := io.MultiReader(bytes.NewReader(data), bytes.NewReader([]byte(ending)))
+	k := &f.known[f.next]
+	f.next = (f.next + 1) % memory
+	k.data = k.data[:0] // nothing that is broken is known
+	whole := io.MultiReader(bytes.NewReader(data), strings.NewReader(ending))
 	if f.reader == nil {
 		f.reader = flate.NewReader(whole)
 	} else if err := f.reader.(flate.Resetter).Reset(whole, nil); err != nil {
 		return nil, err
 	}
-	f.out.Reset()
-	if err := limited(&f.out, f.reader); err != nil {
+	k.text.Reset()
+	if err := limited(&k.text, f.reader); err != nil {
 		return nil, err
 	}
-	f.last = append(f.last, data...)
-	return f.out.Bytes(), nil
+	k.data = append(k.data, data...)
+	return k.text.Bytes(), nil
 }
 
 // unzipped is the body of a response in gzip, or as it came.

@@ -68,6 +68,17 @@ func ready(ctx context.Context, internal string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
+// Ended tells whether the program has ended.
+func (p *Process) Ended() bool {
+	select {
+	case err := <-p.done:
+		p.done <- err
+		return true
+	default:
+		return false
+	}
+}
+
 // PID is the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
