@@ -18,6 +18,8 @@ const (
 	RoleGateway Role = "gateway"
 	RoleRouter  Role = "router"
 	RoleWorker  Role = "worker"
+	// RoleOperator is people's who look on and change nothing.
+	RoleOperator Role = "operator"
 )
 
 // ErrLogin reports credentials for NATS that contradict each other or cannot be read.

@@ -26,7 +26,7 @@ func Line(s backplane.Subjects, m *backplane.Msg, at time.Time, redact bool) str
 	case err != nil:
 		fmt.Fprintf(&b, "  %d bytes that are no payload", len(m.Data))
 	case len(payload.JSON) > 0:
-		b.WriteString("  " + text(payload.JSON, redact))
+		b.WriteString("  " + text(payload.JSON, redact, named(s, m.Subject)))
 	}
 	if n := len(payload.Attachments); n > 0 {
 		fmt.Fprintf(&b, "  and %d attachments of %d bytes", n, len(m.Data)-len(payload.JSON))
@@ -52,6 +52,9 @@ func what(s backplane.Subjects, m *backplane.Msg) string {
 		if whole {
 			return "→ namespace " + Plain(nsp)
 		}
+		if user, ok := backplane.UserOf(room); ok {
+			return "→ user " + Plain(nsp) + " " + Plain(user)
+		}
 		return "→ room " + Plain(nsp) + " " + Plain(room)
 	}
 	if verb, about, ok := s.ParseOwned(m.Subject); ok {
@@ -64,8 +67,20 @@ func what(s backplane.Subjects, m *backplane.Msg) string {
 	return Plain(m.Subject)
 }
 
+// named reports whether the first thing in a message's payload is an event's name. In an acknowledgement it is not.
+func named(s backplane.Subjects, subject string) bool {
+	if _, verb, _, ok := s.ParseSocket(subject); ok {
+		return verb == "emit"
+	}
+	if _, _, _, ok := s.ParseEmit(subject); ok {
+		return true
+	}
+	verb, _, ok := s.ParseOwned(subject)
+	return ok && (verb == "event" || verb == "emit")
+}
+
 // text is a payload on one line.
-func text(data []byte, redact bool) string {
+func text(data []byte, redact, named bool) string {
 	if redact {
 		var v any
 		if json.Unmarshal(data, &v) != nil {
@@ -76,10 +91,8 @@ func text(data []byte, redact bool) string {
 			v = hide(v)
 		}
 		for i := range list {
-			if name, isName := list[i].(string); i > 0 || !isName {
+			if _, text := list[i].(string); i > 0 || !text || !named {
 				list[i] = hide(list[i])
-			} else {
-				list[i] = name
 			}
 		}
 		hidden, err := json.Marshal(v)

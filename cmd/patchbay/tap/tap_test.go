@@ -21,6 +21,8 @@ func TestLine(t *testing.T) {
 	}{
 		{event, false, `03:04:05.000  ← event of ` + id + `  ["say",{"text":"secret","n":7,"list":[true,null]}]`},
 		{event, true, `03:04:05.000  ← event of ` + id + `  ["say",{"list":[true,null],"n":"‹number›","text":"‹6›"}]`},
+		{&backplane.Msg{Subject: strings.TrimSuffix(s.SocketEmit(id), "emit") + "ack.1.1", Data: []byte(`["secret"]`)}, true, `03:04:05.000  → acknowledgement to ` + id + `  ["‹6›"]`},
+		{&backplane.Msg{Subject: s.Room("/", backplane.UserRoom("ada")), Data: []byte(`["note","secret"]`)}, true, `03:04:05.000  → user / ada  ["note","‹6›"]`},
 		{attached, false, `03:04:05.000  → socket ` + id + `  ["file",{"_placeholder":true,"num":0}]  and 1 attachments of 3 bytes`},
 		{&backplane.Msg{Subject: s.Room("/", "a b"), Data: []byte(`["x"]`)}, false, `03:04:05.000  → room / a b  ["x"]`},
 		{&backplane.Msg{Subject: s.Namespace("/chat"), Data: []byte(`["x"]`)}, true, `03:04:05.000  → namespace /chat  ["x"]`},
