@@ -50,6 +50,9 @@ func (s spread) String() string {
 	if math.IsNaN(s.median) {
 		return "–"
 	}
+	if s.low == s.high {
+		return number(s.median)
+	}
 	return fmt.Sprintf("%s (%s–%s)", number(s.median), number(s.low), number(s.high))
 }
 
@@ -66,7 +69,11 @@ func (all results) measured(bench string, systems ...string) bool {
 // markdown is the section of the page.
 func (all results) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nMeasured %s, %d rounds: %s. Compared with %s.\n\n", all.Started.Format("2006-01-02 15:04 MST"), all.Rounds, all.Machine, strings.Join(all.Versions, ", "))
+	rounds := fmt.Sprintf("%d rounds", all.Rounds)
+	if all.Rounds == 1 {
+		rounds = "1 round"
+	}
+	fmt.Fprintf(&b, "\nMeasured %s, %s: %s. Compared with %s.\n\n", all.Started.Format("2006-01-02 15:04 MST"), rounds, all.Machine, strings.Join(all.Versions, ", "))
 	fmt.Fprintf(&b, "```\nmake compare       # %s\n```\n\n", all.Command)
 	b.WriteString("Every server is started anew for each run, all CPU time of its processes is counted, and ratios are those of one round; figures are medians, in brackets the least and the most.\n")
 	b.WriteString("The load generator runs on the same machine and takes its share of it, as whatever else runs there does: CPU time per unit of work and ratios say more than times and rates.\n\n")

@@ -53,7 +53,7 @@ func systems() []system {
 		{name: patchbayGz, title: "Patchbay, compressing", squash: true, build: func(b *builder) error { return b.patchbay(1, "--deflate") }},
 		{name: nodeOne, title: "socket.io on Node", needs: node, build: func(b *builder) error { return b.node(1) }},
 		{name: nodeTwo, title: "two of them, Redis adapter", needs: append([]string{"redis-server"}, node...), build: func(b *builder) error { return b.node(2) }},
-		{name: nodeGz, title: "socket.io on Node, compressing", needs: node, squash: true, build: func(b *builder) error { return b.node(1, "--deflate") }},
+		{name: nodeGz, title: "Node, compressing", needs: node, squash: true, build: func(b *builder) error { return b.node(1, "--deflate") }},
 		{name: goPort, title: "Go port (zishang520)", needs: []string{goPortProgram}, build: func(b *builder) error {
 			return b.listener("server", filepath.Join(b.bin, goPortProgram), "-listen")
 		}},

@@ -21,6 +21,12 @@ func colour(i int) string {
 	return palette[i%len(palette)]
 }
 
+// The width of a letter: of a title, in its font size, and of half of one in the labels. Viewers have fonts of their own, so these are on the wide side.
+const (
+	titleWidth  = 0.58
+	letterWidth = 3.4
+)
+
 // canvas is the SVG that is being written.
 type canvas struct{ strings.Builder }
 
@@ -34,7 +40,8 @@ func (c *canvas) frame(title string, names []string) {
 	c.add(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" role="img" aria-label="%s" font-family="system-ui, sans-serif" font-size="12">`,
 		width, height, width, text(title))
 	c.add(`<rect width="%d" height="%d" fill="#fff"/>`, width, height)
-	c.add(`<text x="%d" y="22" font-size="15" font-weight="600" fill="#222">%s</text>`, left, text(title))
+	size := min(15, (width-left-8)/(titleWidth*float64(max(1, len([]rune(title))))))
+	c.add(`<text x="%d" y="22" font-size="%.3g" font-weight="600" fill="#222">%s</text>`, left, size, text(title))
 	x, last := float64(left), float64(width-right)
 	for i, name := range names {
 		if i > 0 && x+6.6*float64(len([]rune(name))) > last {
@@ -60,14 +67,16 @@ func (c *canvas) rows(a axis, label string) {
 func (c *canvas) columns(ticks []tick, label string) {
 	crowded := false
 	for i, t := range ticks {
-		crowded = crowded || i > 0 && (t.at-ticks[i-1].at)*fieldWidth < 3.4*float64(len(t.label)+len(ticks[i-1].label))
+		crowded = crowded || i > 0 && (t.at-ticks[i-1].at)*fieldWidth < letterWidth*float64(len(t.label)+len(ticks[i-1].label))
 	}
 	for i, t := range ticks {
 		y := top + fieldHeight + 18
 		if crowded && i%2 == 1 {
 			y += 15
 		}
-		c.add(`<text x="%.1f" y="%d" text-anchor="middle" fill="#666">%s</text>`, left+t.at*fieldWidth, y, text(t.label))
+		half := letterWidth * float64(len(t.label))
+		x := max(half, min(left+t.at*fieldWidth, width-half)) // inside the picture
+		c.add(`<text x="%.1f" y="%d" text-anchor="middle" fill="#666">%s</text>`, x, y, text(t.label))
 	}
 	c.add(`<text x="%.1f" y="%d" text-anchor="middle" fill="#666">%s</text>`, left+fieldWidth/2.0, height-8, text(label))
 }

@@ -30,20 +30,21 @@ type Row struct {
 	Cells []string
 }
 
-// Compare lists the measures that at least one of the reports has, in the order of Measures.
+// Compare lists the measures that at least one of the reports has, in the order of Measures; of counts those that are not 0 everywhere, and
+// always what was lost, repeated and reordered.
 func Compare(reports ...*Report) []Row {
 	var rows []Row
-	for _, name := range Measures() {
-		row := Row{Name: name}
+	for _, m := range measures() {
+		row := Row{Name: m.name}
 		measured := false
 		var first float64
 		for i, r := range reports {
-			v, isTime, _ := r.value(name)
+			v := m.of(r)
 			if i == 0 {
 				first = v
 			}
-			measured = measured || !math.IsNaN(v) && v != 0
-			row.Cells = append(row.Cells, cell(v, first, isTime, i > 0))
+			measured = measured || !math.IsNaN(v) && (v != 0 || m.name == "lost" || m.name == "repeated" || m.name == "reordered")
+			row.Cells = append(row.Cells, cell(v, first, m.unit, i > 0))
 		}
 		if measured {
 			rows = append(rows, row)
@@ -52,13 +53,19 @@ func Compare(reports ...*Report) []Row {
 	return rows
 }
 
-func cell(v, first float64, isTime, ratio bool) string {
+func cell(v, first float64, unit string, ratio bool) string {
 	if math.IsNaN(v) {
 		return "–"
 	}
 	text := plot.Number(v)
-	if isTime {
+	switch unit {
+	case millisecond:
 		text = millis(v)
+	case "":
+	case "/s":
+		text += unit
+	default:
+		text += " " + unit
 	}
 	if ratio && first > 0 {
 		text += fmt.Sprintf(" (%.2f×)", v/first)

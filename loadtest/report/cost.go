@@ -21,6 +21,14 @@ type Cost struct {
 	PerClient  float64 `json:"per_client"`  // growth from before to the end, for each client
 }
 
+// Sum is what all servers used together; nil if nothing was read.
+func (r *Report) Sum() *Cost {
+	if len(r.Costs) == 0 {
+		return nil
+	}
+	return &r.Costs[len(r.Costs)-1] // the only one, or the sum
+}
+
 // Sum is the name of the sum of several servers.
 const Sum = "all"
 

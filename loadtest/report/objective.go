@@ -72,29 +72,43 @@ func parseObjective(text string) (Objective, error) {
 
 // measure is something that objectives are about. Times are in milliseconds; what a run has not measured is NaN, and meets no objective.
 type measure struct {
-	name   string
-	isTime bool
-	of     func(*Report) float64
+	name string
+	unit string
+	of   func(*Report) float64
+}
+
+// millisecond is the unit of times.
+const millisecond = "ms"
+
+// among is a count of things that a run has had if it has had any of another.
+func among(n, all uint64) float64 {
+	if all == 0 {
+		return math.NaN()
+	}
+	return float64(n)
 }
 
 func measures() []measure {
 	count := func(name string, of func(*Report) uint64) measure {
-		return measure{name, false, func(r *Report) float64 { return float64(of(r)) }}
+		return measure{name, "", func(r *Report) float64 { return float64(of(r)) }}
+	}
+	audited := func(name string, of func(*Report) uint64) measure {
+		return measure{name, "", func(r *Report) float64 { return among(of(r), r.Audit.Expected) }}
 	}
 	of := func(name string, times func(*Report) Percentiles, one func(Percentiles) float64) measure {
-		return measure{name, true, func(r *Report) float64 {
+		return measure{name, millisecond, func(r *Report) float64 {
 			if p := times(r); p.Count > 0 {
 				return one(p)
 			}
 			return math.NaN()
 		}}
 	}
-	cost := func(name string, one func(Cost) float64) measure {
-		return measure{name, false, func(r *Report) float64 {
-			if len(r.Costs) == 0 {
-				return math.NaN()
+	cost := func(name, unit string, one func(Cost) float64) measure {
+		return measure{name, unit, func(r *Report) float64 {
+			if sum := r.Sum(); sum != nil {
+				return one(*sum)
 			}
-			return one(r.Costs[len(r.Costs)-1]) // the only one, or the sum
+			return math.NaN()
 		}}
 	}
 	latency := func(r *Report) Percentiles { return r.Times.Latency }
@@ -112,9 +126,9 @@ func measures() []measure {
 		of("connect_p99", connect, p99), of("connect_max", connect, highest),
 		of("back_p99", back, p99), of("back_max", back, highest),
 		of("late_p99", func(r *Report) Percentiles { return r.Times.Late }, p99),
-		count("lost", func(r *Report) uint64 { return r.Audit.Lost + r.Audit.LostAcks }),
-		count("repeated", func(r *Report) uint64 { return r.Audit.Repeated }),
-		count("reordered", func(r *Report) uint64 { return r.Audit.Reordered }),
+		audited("lost", func(r *Report) uint64 { return r.Audit.Lost + r.Audit.LostAcks }),
+		audited("repeated", func(r *Report) uint64 { return r.Audit.Repeated }),
+		audited("reordered", func(r *Report) uint64 { return r.Audit.Reordered }),
 		count("stray", func(r *Report) uint64 { return r.Totals.Stray }),
 		count("damaged", func(r *Report) uint64 { return r.Totals.Damaged }),
 		count("failures", func(r *Report) uint64 { return r.Totals.Failures }),
@@ -122,18 +136,28 @@ func measures() []measure {
 		count("renewed", func(r *Report) uint64 { return r.Totals.Renewed }),
 		count("stalls", func(r *Report) uint64 { return r.Totals.Stalls }),
 		count("skipped", func(r *Report) uint64 { return r.Totals.Skipped }),
-		{"rate", false, func(r *Report) float64 { return r.perSecond(r.Units()) }},
-		{"bytes", false, func(r *Report) float64 {
-			if r.Counts.Bytes == 0 || r.Units() == 0 { // not counted, in a report of before it was
-				return math.NaN()
-			}
-			return r.BytesPerUnit()
-		}},
-		cost("cpu", func(c Cost) float64 { return c.PerUnit }),
-		cost("connect_cpu", func(c Cost) float64 { return c.PerConnect }),
-		cost("memory", func(c Cost) float64 { return c.PerClient }),
+		{"rate", "/s", func(r *Report) float64 { return r.perSecond(r.Units()) }},
+		{"bytes", "", (*Report).wire}, {"cpu", "µs", (*Report).cpu},
+		cost("connect_cpu", "µs", func(c Cost) float64 { return c.PerConnect }),
+		cost("memory", "B", func(c Cost) float64 { return c.PerClient }),
 		count("bottleneck", func(r *Report) uint64 { return uint64(min(len(r.Load.Bottle), 1)) }),
 	}
+}
+
+// wire is the bytes per delivery; a report of before they were counted has none.
+func (r *Report) wire() float64 {
+	if r.Counts.Bytes == 0 {
+		return math.NaN()
+	}
+	return r.BytesPerUnit()
+}
+
+// cpu is what all servers used for each delivery.
+func (r *Report) cpu() float64 {
+	if sum := r.Sum(); sum != nil && r.Units() > 0 {
+		return sum.PerUnit
+	}
+	return math.NaN()
 }
 
 // Measures are the names that objectives may have.
@@ -149,7 +173,7 @@ func Measures() []string {
 func (r *Report) value(name string) (value float64, isTime, known bool) {
 	for _, m := range measures() {
 		if m.name == name {
-			return m.of(r), m.isTime, true
+			return m.of(r), m.unit == millisecond, true
 		}
 	}
 	return 0, false, false

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"math"
 	"time"
 
 	"patchbay/loadtest/scenario"
@@ -112,10 +113,10 @@ func New(o *scenario.Outcome, names []string, label, command string) *Report {
 // Units is how many deliveries and acknowledgements the measured time had.
 func (r *Report) Units() uint64 { return r.Counts.Delivered + r.Counts.Acked }
 
-// BytesPerUnit is what clients have received of bytes for each delivery or acknowledgement, with all framing and pings; 0 without any.
+// BytesPerUnit is how many bytes clients have received for each delivery or acknowledgement, with all framing and pings; NaN without any.
 func (r *Report) BytesPerUnit() float64 {
 	if r.Units() == 0 {
-		return 0
+		return math.NaN()
 	}
 	return float64(r.Counts.Bytes) / float64(r.Units())
 }

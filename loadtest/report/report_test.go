@@ -119,7 +119,7 @@ func TestObjectives(t *testing.T) {
 		}
 	}
 	none := report.New(&scenario.Outcome{Plan: outcome(t).Plan}, nil, "", "")
-	for _, name := range []string{"p99<1h", "cpu<1e9", "memory<1e12"} {
+	for _, name := range []string{"p99<1h", "cpu<1e9", "memory<1e12", "lost=0", "repeated=0", "reordered=0", "bytes<1e9"} {
 		objectives, err := report.ParseObjectives(name)
 		if err != nil || none.Judge(objectives) == nil {
 			t.Errorf("%s: met by a run that measured nothing (%v)", name, err)
@@ -189,8 +189,22 @@ func TestJSONAndPages(t *testing.T) {
 	if err := report.WriteComparison(&b, r, again); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(b.String(), "600 (1.00×)") {
+	if !strings.Contains(b.String(), "600 µs (1.00×)") || !strings.Contains(b.String(), "repeated   ") {
 		t.Errorf("CPU and its ratio are not in\n%s", b.String())
+	}
+	idle := outcome(t)
+	idle.Audit = scenario.Audit{}
+	for i := range idle.Points {
+		idle.Points[i].Sample.Counters = scenario.Counters{}
+	}
+	idle.Rest = scenario.Sample{}
+	b.Reset()
+	if err := report.WriteHTML(&b, report.New(idle, []string{"gateway"}, "", "")); err != nil {
+		t.Fatal(err)
+	}
+	// A cost of what did not happen is no figure, and an audit of nothing no result.
+	if page := b.String(); strings.Contains(page, "0.00 µs") || strings.Contains(page, "<h2>Audit") || !strings.Contains(page, "memory per client") {
+		t.Errorf("the page of a run without messages: %s", page)
 	}
 	if _, err := report.Read(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)

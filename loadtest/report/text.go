@@ -35,8 +35,8 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	r.writeAudit(t)
 	r.writeCosts(t)
-	t.row("generator", "%.2f cores, %s in %d processes of %d loops; 99 %% of sends within %s", r.Load.Cores, bytesText(float64(r.Load.Resident)),
-		r.Load.Processes, r.Load.Loops, millis(r.Times.Late.P99))
+	t.row("generator", "%.2f cores, %s in %s of %s%s", r.Load.Cores, bytesText(float64(r.Load.Resident)),
+		counted(r.Load.Processes, "process", "processes"), counted(r.Load.Loops, "loop", "loops"), r.late())
 	if r.Load.Bottle != "" {
 		t.row("BOTTLENECK", "%s", r.Load.Bottle)
 	}
@@ -44,6 +44,14 @@ func (r *Report) WriteText(w io.Writer) error {
 		t.row("note", "%s", n)
 	}
 	return t.Flush()
+}
+
+// late says how punctual an open loop was; of one that is saturated nothing is due.
+func (r *Report) late() string {
+	if r.Times.Late.Count == 0 {
+		return ""
+	}
+	return "; 99 % of sends within " + millis(r.Times.Late.P99)
 }
 
 // table is aligned text. Its writer keeps the first error for Flush.
@@ -99,6 +107,14 @@ func (r *Report) writeCosts(t *table) {
 			fmt.Sprintf("%.0f bytes a client", c.PerClient))
 		t.row(c.Name, "%s", strings.Join(words, "; "))
 	}
+}
+
+// counted is a number with its noun.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func plural(unit string) string {
