@@ -61,7 +61,7 @@ bench: ## Run the benchmarks of the hot paths
 idle: build ## Measure what 15,000 idle WebSocket clients cost a gateway
 	go run ./loadtest/compare -serve patchbay -load "idle --clients 15000"
 
-.PHONY: load compare
+.PHONY: load compare tls
 load: build ## Measure a cluster for some seconds (SCENARIO=fanout ARGS="--clients 2000")
 	@go run ./loadtest/compare -serve patchbay -load "$(SCENARIO) $(ARGS)"
 
@@ -72,6 +72,9 @@ compare: build ## Measure Patchbay and its peers in turn; writes docs/benchmarks
 	@cd $(PEERS)/zishang && go build -o $(CURDIR)/bin/peers/ . || echo "the Go port cannot be built: it is left out" >&2
 	@$(MAKE) --no-print-directory $(PEERMODULES) || echo "the packages of the Node peers cannot be installed: they are left out" >&2
 	go run ./loadtest/compare $(ARGS)
+
+tls: build ## Measure what TLS costs a gateway, and HAProxy in its place (4 minutes; wants haproxy)
+	go run ./loadtest/tls $(ARGS)
 
 $(PEERMODULES): $(PEERS)/node/package.json $(PEERS)/node/package-lock.json
 	npm ci --prefix $(PEERS)/node --ignore-scripts --no-audit --no-fund

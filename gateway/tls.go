@@ -25,8 +25,8 @@ const tlsBuffer = 4 << 10
 const tlsDescriptors = 3
 
 // terminator ends TLS: for each connection it has a goroutine for each direction, which passes what is in the TLS on to a socket pair,
-// whose other end a loop has as if it were the client. That costs some ten times what the connection costs otherwise
-// (docs/benchmarks.md): where there is a balancer in front, let that end TLS.
+// whose other end a loop has as if it were the client. That costs some twenty times the memory of the connection otherwise
+// (docs/security.md): where there is a balancer in front, let that end TLS.
 type terminator struct {
 	gw     *Gateway
 	files  [2]string // certificate and key
