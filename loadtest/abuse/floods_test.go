@@ -81,7 +81,7 @@ func floods() []abuse {
 			w.answered(http.StatusOK)
 			w.dribble("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n" + strings.Repeat("X: y\r\n", 1000))
 		}},
-		{slow: true, name: "a body byte by byte", sees: "the end, after the body timeout; the session is over", do: func(a *attacker) {
+		{slow: true, name: "a body byte by byte", sees: "408 and the end, after the body timeout; the session is over", do: func(a *attacker) {
 			session, w := a.poll(), a.dial()
 			w.say("POST /socket.io/?EIO=4&transport=polling" + session + " HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n")
 			w.dribble(strings.Repeat("4", 5000))

@@ -61,10 +61,7 @@ func startHonest(t *testing.T, hosts []string) *honest {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := &person{
-			name: fmt.Sprintf("honest%d", i), link: l, quit: h.quit, acks: make(chan string, 16), heard: map[string]int{}, said: &h.said,
-			done: make(chan struct{}), fails: make(chan error, 1),
-		}
+		p := newPerson(fmt.Sprintf("honest%d", i), l, h.quit, &h.said)
 		h.people = append(h.people, p)
 		h.done.Go(p.hear)
 		if err := p.enter(); err != nil {
@@ -89,6 +86,13 @@ func startHonest(t *testing.T, hosts []string) *honest {
 		}
 	})
 	return h
+}
+
+func newPerson(name string, l link, quit <-chan struct{}, said *atomic.Int64) *person {
+	return &person{
+		name: name, link: l, quit: quit, said: said,
+		acks: make(chan string, 16), heard: map[string]int{}, done: make(chan struct{}), fails: make(chan error, 1),
+	}
 }
 
 // check fails the test if anything has gone wrong so far.

@@ -59,7 +59,7 @@ func heap() uint64 {
 }
 
 // read sums what the parts tell, by metric; "sessions" is those opened less those closed.
-func read(t *testing.T, registries []*prometheus.Registry) map[string]float64 {
+func read(t testing.TB, registries []*prometheus.Registry) map[string]float64 {
 	t.Helper()
 	sums := map[string]float64{}
 	for _, r := range registries {
@@ -118,7 +118,7 @@ func nobody(t *testing.T, registries []*prometheus.Registry) {
 }
 
 // await waits until a condition has nothing to complain of.
-func await(t *testing.T, condition func() string) {
+func await(t testing.TB, condition func() string) {
 	t.Helper()
 	deadline := time.After(patience)
 	tick := time.NewTicker(20 * time.Millisecond)

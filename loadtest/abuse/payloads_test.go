@@ -7,8 +7,8 @@ import (
 
 const placeholder = `{"_placeholder":true,"num":0}`
 
-// binary makes an abuse of a packet with attachments: the session is closed.
-func binary(name, sees, packet string, attachments ...string) abuse {
+// attached makes an abuse of a packet with attachments: the session is closed.
+func attached(name, sees, packet string, attachments ...string) abuse {
 	return abuse{name: name, sees: sees, do: func(a *attacker) {
 		w := a.joined()
 		w.text(packet)
@@ -67,9 +67,9 @@ func payloads() []abuse {
 		spoken("eleven attachments", "the end", "4511-[\"message\""+elevenPlaceholders()+"]"),
 		spoken("a placeholder beyond the attachments", "the end", `451-["message",{"_placeholder":true,"num":7}]`),
 		spoken("a negative placeholder", "the end", `451-["message",{"_placeholder":true,"num":-1}]`),
-		binary("text in place of an attachment", "the end", `452-["message",`+placeholder+`,{"_placeholder":true,"num":1}]`, "one", "two", "three"),
+		attached("text in place of an attachment", "the end", `452-["message",`+placeholder+`,{"_placeholder":true,"num":1}]`, "one", "two", "three"),
 		spoken("an attachment that does not come", "the end", `451-["message",`+placeholder+`]`, `42["message"]`),
-		binary("an attachment that nothing announced", "the end", `42["message"]`, "bytes"),
+		attached("an attachment that nothing announced", "the end", `42["message"]`, "bytes"),
 		{slow: true, name: "attachments that never come", sees: "the end, after the ping timeout", do: func(a *attacker) {
 			w := a.joined()
 			w.text(`4510-["message"` + strings.Repeat(","+placeholder, 10) + "]")
