@@ -38,7 +38,12 @@ func (k *socket) oweAs(id uint64, reply string) bool {
 	if k.acks == nil {
 		k.acks = &owedAcks{replies: map[uint64]string{}}
 	}
-	if _, taken := k.acks.replies[id]; taken || len(k.acks.replies) >= k.nsp.loop.gw.live().PendingAcks {
+	gw := k.nsp.loop.gw
+	if len(k.acks.replies) >= gw.live().PendingAcks {
+		gw.metrics.limited.WithLabelValues("pending acks").Inc()
+		return false
+	}
+	if _, taken := k.acks.replies[id]; taken {
 		return false
 	}
 	k.acks.replies[id] = reply

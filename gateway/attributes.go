@@ -21,6 +21,7 @@ var (
 func (k *socket) replaceData(text []byte) error {
 	gw := k.nsp.loop.gw
 	if len(text) > gw.live().DataBytes {
+		gw.metrics.limited.WithLabelValues("data").Inc()
 		return errDataSize
 	}
 	k.data = bytes.Clone(text)

@@ -135,6 +135,9 @@ func TestEmitsAskForAcks(t *testing.T) {
 		}
 	}
 	expect(3, "", "["+ackTooMany+"]")
+	if got := value(r.gw.metrics.limited.WithLabelValues("pending acks")); got != 1 {
+		t.Errorf("counted %v times", got)
+	}
 	c.Send(`43/chat,1["one"]`, `43/chat,1["twice"]`, `43/chat,77[]`, `43/chat,0`)
 	expect(1, `["one"]`, "[]")
 	expect(0, `[]`, "[]")

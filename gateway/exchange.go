@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 )
@@ -37,18 +39,23 @@ func (x *exchange) post(rw http.ResponseWriter, r *http.Request) {
 	limit := int64(w.gw.options.Engine.MaxPayload)
 	if r.ContentLength > limit {
 		x.over()
-		tooLarge(rw)
+		w.tooLarge(rw)
 		return
 	}
 	// Not every ResponseWriter has deadlines; ours does.
 	_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(w.gw.live().BodyTimeout))
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.gw.metrics.badPackets.WithLabelValues("body timeout").Inc()
+		x.abort(nil)
+		rw.Header().Set("Connection", "close")
+		rw.WriteHeader(http.StatusRequestTimeout) // what has come of it is lost: ok would be a lie
 	case err != nil:
 		x.abort(nil)
 	case int64(len(body)) > limit:
 		x.over()
-		tooLarge(rw)
+		w.tooLarge(rw)
 	default:
 		x.ask(rw, r, kind, body)
 	}

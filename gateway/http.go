@@ -283,7 +283,8 @@ func setWriteDeadline(rw http.ResponseWriter) {
 }
 
 // tooLarge refuses a POST over maxPayload. The session goes on; the connection, with the rest of the body in it, does not.
-func tooLarge(rw http.ResponseWriter) {
+func (w *web) tooLarge(rw http.ResponseWriter) {
+	w.gw.metrics.badPackets.WithLabelValues("payload").Inc()
 	rw.Header().Set("Connection", "close")
 	rw.WriteHeader(http.StatusRequestEntityTooLarge)
 }

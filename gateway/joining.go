@@ -56,6 +56,7 @@ func (s *session) connect(p socketio.Packet) {
 	}
 	gw := s.loop.gw
 	if len(s.sockets) >= gw.live().Namespaces {
+		gw.metrics.limited.WithLabelValues("namespaces").Inc()
 		s.refuse(p.Namespace, &backplane.ConnectError{
 			Message: "too many namespaces", Data: json.RawMessage(`{"code":"E_TOO_MANY_NAMESPACES","retry":false}`),
 		})

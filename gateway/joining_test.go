@@ -188,6 +188,9 @@ func TestTooManyNamespaces(t *testing.T) {
 	c.join("/a")
 	c.Send("40/b,")
 	c.Expect(`44/b,{"message":"too many namespaces","data":{"code":"E_TOO_MANY_NAMESPACES","retry":false}}`)
+	if got := value(r.gw.metrics.limited.WithLabelValues("namespaces")); got != 1 {
+		t.Errorf("counted %v times", got)
+	}
 	c.Send("41/a,")
 	c.join("/b")
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,11 @@ func TestControlLimits(t *testing.T) {
 	}
 	if rooms := r.app.control(id, backplane.Control{Op: backplane.OpInfo}).Rooms; len(rooms) != 4 {
 		t.Errorf("in %v, want a, b, c and its own", rooms)
+	}
+	for _, limit := range []string{"rooms", "room name", "data"} {
+		if got := value(r.gw.metrics.limited.WithLabelValues(limit)); got != 1 {
+			t.Errorf("%s: counted %v times", limit, got)
+		}
 	}
 	c.Alive(r.app)
 }
@@ -97,5 +103,31 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		if _, err := o.withDefaults(); !errors.Is(err, ErrOptions) {
 			t.Errorf("%s: error %v", name, err)
 		}
+	}
+}
+
+// Requests that are too large or too slow are counted by what is wrong with them.
+func TestRequestLimitsCounted(t *testing.T) {
+	r := newRig(t, func(o *Options) {
+		o.Limits.BodyTimeout, o.Limits.HeaderBytes, o.Engine.MaxPayload = 20*time.Millisecond, 1000, 100
+	})
+	counted := func(layer string) float64 { return value(r.gw.metrics.badPackets.WithLabelValues(layer)) }
+	c := r.raw()
+	c.Raw([]byte("GET / HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 1000) + "\r\n\r\n"))
+	if a := c.response(); a.status != 431 || counted("headers") != 1 {
+		t.Errorf("headers: %d, counted %v", a.status, counted("headers"))
+	}
+	p, _ := r.pollJoin()
+	if a := p.Post(strings.Repeat("4", 101)); a.status != 413 || counted("payload") != 1 {
+		t.Errorf("payload: %d, counted %v", a.status, counted("payload"))
+	}
+	slow := r.raw()
+	slow.Raw([]byte("POST /socket.io/?EIO=4&transport=polling&sid=" + p.sid + " HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\n3"))
+	if a := slow.response(); a.status != http.StatusRequestTimeout || counted("body timeout") != 1 {
+		t.Errorf("a slow body: %d, counted %v", a.status, counted("body timeout"))
+	}
+	slow.ExpectEnd()
+	if a := p.Get(); a.status != 400 {
+		t.Errorf("its session goes on: %+v", a)
 	}
 }

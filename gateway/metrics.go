@@ -16,6 +16,7 @@ type metrics struct {
 	relays          *prometheus.HistogramVec
 	overRate        *prometheus.CounterVec
 	refusedSessions *prometheus.CounterVec
+	limited         *prometheus.CounterVec
 	tokens          *prometheus.CounterVec
 	revoked         prometheus.Counter
 	handoffs        *prometheus.CounterVec
@@ -72,6 +73,7 @@ func newMetrics(gw *Gateway) (*metrics, error) {
 	r.add(m.relays)
 	m.overRate = r.vector("over_rate_total", "Packets that came from clients beyond their rates, by what became of them.", "outcome")
 	m.refusedSessions = r.vector("sessions_refused_total", "Sessions refused because too many are opened (rate) or come from one address (address).", "limit")
+	m.limited = r.vector("limited_total", "Times that a limit kept a client, or the application, from something, by limit: namespaces, rooms, room name, data, pending acks.", "limit")
 	m.tokens = r.vector("tokens_total", "Clients' tokens checked at CONNECT and at a refresh, and those that ended on a live socket, by outcome.", "outcome")
 	m.revoked = r.counter("revoked_sockets_total", "Sockets ended because they, their user or their token were revoked.")
 	m.gaps = r.vector("backplane_gaps_total", "Losses of the link to NATS, by outcome: repaired, or incomplete if some did not say again what they had emitted.", "outcome")

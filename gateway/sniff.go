@@ -28,6 +28,7 @@ func (c *conn) sniff(data []byte) int {
 		return 0
 	}
 	if end < 0 || end > limit {
+		c.loop.gw.metrics.badPackets.WithLabelValues("headers").Inc()
 		c.reply([]byte("HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
 		return len(data)
 	}

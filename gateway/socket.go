@@ -170,8 +170,10 @@ func (k *socket) join(name string) (bool, error) {
 	l, r := k.nsp.loop, k.nsp.rooms[name]
 	switch limits := l.gw.live(); {
 	case len(k.rooms) >= limits.Rooms:
+		l.gw.metrics.limited.WithLabelValues("rooms").Inc()
 		return false, errRooms
 	case len(name) > limits.RoomName:
+		l.gw.metrics.limited.WithLabelValues("room name").Inc()
 		return false, errRoomName
 	}
 	if r == nil {
