@@ -1,28 +1,32 @@
 package gateway
 
-import "golang.org/x/time/rate"
+import (
+	"sync/atomic"
+
+	"golang.org/x/time/rate"
+)
 
 // quota bounds how many sessions are opened: per second, and from one address. Safe for concurrent use.
 type quota struct {
-	pace     *rate.Limiter // its limit is rate.Inf if as many may be opened as come
+	pace     atomic.Pointer[rate.Limiter] // nil: as many as come
 	sessions headcount
 }
 
 func newQuota(o *RateOptions) *quota {
-	q := &quota{pace: rate.NewLimiter(rate.Inf, 0)}
+	q := &quota{}
 	q.set(o)
 	return q
 }
 
 // set changes the limits. Sessions that were let in while none was set are not counted.
 func (q *quota) set(o *RateOptions) {
-	limit := rate.Inf
-	if o.Handshakes > 0 {
-		limit = rate.Limit(o.Handshakes)
-	}
-	q.pace.SetBurst(o.Handshakes)
-	q.pace.SetLimit(limit)
 	q.sessions.limit.Store(int64(o.PerAddress))
+	switch now := q.pace.Load(); {
+	case o.Handshakes == 0:
+		q.pace.Store(nil)
+	case now == nil || now.Burst() != o.Handshakes:
+		q.pace.Store(rate.NewLimiter(rate.Limit(o.Handshakes), o.Handshakes)) // which is full
+	}
 }
 
 // enter lets a session from an address be opened, or says what refuses it. Its place is to be given back at its end.
@@ -31,7 +35,7 @@ func (q *quota) enter(address string) (place, refused string) {
 	if !ok {
 		return "", "address"
 	}
-	if !q.pace.Allow() {
+	if pace := q.pace.Load(); pace != nil && !pace.Allow() {
 		q.sessions.give(place)
 		return "", "rate"
 	}

@@ -136,6 +136,23 @@ func entryStrings(entry observer.LoggedEntry) []string {
 	return names
 }
 
+// origin asks for a handshake from a page of an origin.
+func origin(t *testing.T, listen, from string) (status int) {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodGet, "http://"+listen+"/socket.io/?EIO=4&transport=polling", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Origin", from)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	return response.StatusCode
+}
+
 // Settings change in a running gateway, by SIGHUP and on request, and a client that is there notices nothing. A broken file leaves the
 // old ones in force, and is told of in the log, the answer and the metrics.
 func TestReload(t *testing.T) {
@@ -166,21 +183,7 @@ func TestReload(t *testing.T) {
 	if !r.logged("settings changed", "allow-origins", "log-level") || !r.logged("settings that have changed need a restart", "path") {
 		t.Errorf("the log says %v", r.logs.All())
 	}
-	origin := func(from string) int {
-		request, err := http.NewRequest(http.MethodGet, "http://"+listen+"/socket.io/?EIO=4&transport=polling", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Origin", from)
-		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-		response, err := client.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = response.Body.Close() }()
-		return response.StatusCode
-	}
-	if good, evil := origin("https://good.example"), origin("https://evil.example"); good != http.StatusOK || evil != http.StatusForbidden {
+	if good, evil := origin(t, listen, "https://good.example"), origin(t, listen, "https://evil.example"); good != http.StatusOK || evil != http.StatusForbidden {
 		t.Errorf("origins: %d, %d", good, evil)
 	}
 
@@ -195,7 +198,7 @@ func TestReload(t *testing.T) {
 		if _, body := r.ask(http.MethodGet, "/metrics"); !strings.Contains(body, "\npatchbay_reload_last_successful 0\n") {
 			t.Errorf("%s: the metric does not tell", name)
 		}
-		if good, evil := origin("https://good.example"), origin("https://evil.example"); good != http.StatusOK || evil != http.StatusForbidden || r.level.Level() != zap.DebugLevel {
+		if good, evil := origin(t, listen, "https://good.example"), origin(t, listen, "https://evil.example"); good != http.StatusOK || evil != http.StatusForbidden || r.level.Level() != zap.DebugLevel {
 			t.Errorf("%s: origins: %d, %d; level %s", name, good, evil, r.level)
 		}
 	}
@@ -207,7 +210,7 @@ func TestReload(t *testing.T) {
 	if status, body := r.ask(http.MethodPost, "/reload", "Sec-Fetch-Site", "cross-site"); status != http.StatusForbidden {
 		t.Errorf("a page of another origin: %d %s", status, body)
 	}
-	if status, body := r.ask(http.MethodPost, "/reload"); status != http.StatusOK || origin("https://evil.example") != http.StatusOK || r.level.Level() != zap.InfoLevel {
+	if status, body := r.ask(http.MethodPost, "/reload"); status != http.StatusOK || origin(t, listen, "https://evil.example") != http.StatusOK || r.level.Level() != zap.InfoLevel {
 		t.Errorf("an empty file: %d %s", status, body)
 	}
 	if _, body := r.ask(http.MethodGet, "/metrics"); !strings.Contains(body, "\npatchbay_reload_last_successful 1\n") {
@@ -245,6 +248,21 @@ func TestReloadRouter(t *testing.T) {
 	}
 	if !r.logged("settings that have changed need a restart", "max-watches") {
 		t.Errorf("the log says %v", r.logs.All())
+	}
+}
+
+// The demo's gateway takes its settings from the demo's own section.
+func TestReloadDemo(t *testing.T) {
+	listen := freeAddress(t)
+	r := start(t, "", "demo", "--listen", listen, "--drain-timeout", "0")
+	r.write("demo:\n  allow-origins: https://good.example\ngateway:\n  allow-origins: https://other.example\n")
+	if status, body := r.ask(http.MethodPost, "/reload"); status != http.StatusOK || !r.logged("settings changed", "allow-origins") {
+		t.Errorf("%d %s; the log says %v", status, body, r.logs.All())
+	}
+	for from, want := range map[string]int{"https://good.example": http.StatusOK, "https://other.example": http.StatusForbidden} {
+		if got := origin(t, listen, from); got != want {
+			t.Errorf("%s: %d", from, got)
+		}
 	}
 }
 

@@ -54,8 +54,8 @@ func catalogue() []abuse {
 func configure(tokens string, metrics []*prometheus.Registry) func(i int, o *gateway.Options) {
 	return func(i int, o *gateway.Options) {
 		o.Metrics = metrics[i]
-		o.Engine.PingInterval, o.Engine.PingTimeout = time.Second/2, 4*time.Second
-		o.Engine.ConnectTimeout, o.Engine.UpgradeTimeout = 4*time.Second, 2*time.Second
+		o.Engine.PingInterval, o.Engine.PingTimeout = time.Second/2, 6*time.Second
+		o.Engine.ConnectTimeout, o.Engine.UpgradeTimeout = 6*time.Second, time.Second
 		o.Engine.MaxPayload, o.Engine.Recovery = maxPayload, gateway.Window(time.Second)
 		o.HTTP.Deflate.On = true
 		o.Auth.KeyFile = tokens

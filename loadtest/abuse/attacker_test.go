@@ -312,6 +312,13 @@ func (a *attacker) posts(session, body string, want int) {
 	}
 }
 
+// tooMuch begins a POST of so many bytes, and wants 413 before they are sent.
+func (a *attacker) tooMuch(session string, size int) {
+	w := a.dial()
+	w.say(fmt.Sprintf("POST /socket.io/?EIO=4&transport=polling%s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n4", session, size))
+	w.answered(http.StatusRequestEntityTooLarge)
+}
+
 // gone wants the session to be unknown: Engine.IO's error 1.
 func (a *attacker) gone(session string) {
 	for {

@@ -35,7 +35,7 @@ func sessions() []abuse {
 		}},
 		{name: "a payload just over the limit", sees: "413, and the session lives", do: func(a *attacker) {
 			session := a.polled()
-			a.posts(session, strings.Repeat("4", maxPayload+1), http.StatusRequestEntityTooLarge)
+			a.tooMuch(session, maxPayload+1)
 			a.settle(session)
 			a.posts(session, "1", http.StatusOK)
 		}},
@@ -62,7 +62,7 @@ func sessions() []abuse {
 							return
 						}
 						w.text("2probe")
-						w.ended()
+						w.closed(0)
 					})
 				})
 			}
@@ -110,7 +110,7 @@ func sessions() []abuse {
 		{name: "a session of one gateway on the other", sees: "the same rules: 413, error 1 at the end", do: func(a *attacker) {
 			session := a.polled()
 			a.first = 1 - a.first
-			a.posts(session, strings.Repeat("4", maxPayload+1), http.StatusRequestEntityTooLarge)
+			a.tooMuch(session, maxPayload+1)
 			a.settle(session)
 			a.posts(session, "1", http.StatusOK)
 			a.gone(session)
