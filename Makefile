@@ -47,7 +47,7 @@ lint: ## Check formatting, vet, staticcheck and the lock file
 	go tool staticcheck -tags invariants ./gateway/...
 	@if grep -n '"resolved"\|https\?://' $(JS)/package-lock.json || grep -n '"resolved"' $(PEERS)/node/package-lock.json; then echo "the lock file must not name hosts"; exit 1; fi
 
-fuzz: ## Fuzz every decoder, FUZZTIME each (20s)
+fuzz: ## Fuzz every decoder and a live cluster, FUZZTIME each (20s)
 	@set -e; for package in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
 			echo "== $$package $$target"; \

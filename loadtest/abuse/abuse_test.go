@@ -60,7 +60,7 @@ func configure(tokens string, metrics []*prometheus.Registry) func(i int, o *gat
 		o.HTTP.Deflate.On = true
 		o.Auth.KeyFile = tokens
 		o.Limits.QueueBytes, o.Limits.Namespaces, o.Limits.ConnsPerAddress = 1<<20, maxNamespaces, maxConns
-		o.Limits.HeaderTimeout, o.Limits.BodyTimeout = time.Second, time.Second
+		o.Limits.HeaderTimeout, o.Limits.BodyTimeout = 2*time.Second, 2*time.Second
 		o.Rate.PerAddress, o.Rate.Events = maxSessions, maxEvents
 	}
 }
@@ -118,8 +118,9 @@ func throw(t *testing.T, hosts []string, times int, which func(*abuse) bool) {
 				}
 				a := newAttacker(hosts, fmt.Sprintf("127.%d.%d.%d", times, i, 1+k), k)
 				defer a.leave()
+				began := time.Now()
 				if err := a.run(entry.do); err != nil {
-					t.Errorf("%s (%s): %v", entry.name, entry.sees, err)
+					t.Errorf("%s (%s), after %v: %v", entry.name, entry.sees, time.Since(began), err)
 				}
 			})
 		}

@@ -305,6 +305,14 @@ func (a *attacker) polled() (session string) {
 	}
 }
 
+// upgrading opens one that is in "/", and a WebSocket for it.
+func (a *attacker) upgrading() (session string, w *wire) {
+	session = a.polled()
+	w = a.shake(session, "")
+	w.answered(http.StatusSwitchingProtocols)
+	return session, w
+}
+
 // posts wants a status for a POST.
 func (a *attacker) posts(session, body string, want int) {
 	if status, text := a.do(http.MethodPost, session, strings.NewReader(body)); status != want {

@@ -66,14 +66,13 @@ func sessions() []abuse {
 					})
 				})
 			}
+			a.settle(session)
 			all.Wait()
 			a.settle(session)
 			a.posts(session, "1", http.StatusOK)
 		}},
 		{name: "probes without end", sees: "3probe for each; polling goes on", do: func(a *attacker) {
-			session := a.polled()
-			w := a.shake(session, "")
-			w.answered(http.StatusSwitchingProtocols)
+			session, w := a.upgrading()
 			for range 1000 {
 				w.text("2probe")
 			}
@@ -83,18 +82,14 @@ func sessions() []abuse {
 			a.posts(session, "1", http.StatusOK)
 		}},
 		{name: "something else in place of a probe", sees: "the WebSocket ends; polling goes on", do: func(a *attacker) {
-			session := a.polled()
-			w := a.shake(session, "")
-			w.answered(http.StatusSwitchingProtocols)
+			session, w := a.upgrading()
 			w.text(`42["message"]`)
 			w.closed(0)
 			a.settle(session)
 			a.posts(session, "1", http.StatusOK)
 		}},
 		{name: "requests for a session that has upgraded", sees: "400", do: func(a *attacker) {
-			session := a.polled()
-			w := a.shake(session, "")
-			w.answered(http.StatusSwitchingProtocols)
+			session, w := a.upgrading()
 			w.text("2probe")
 			w.next("3probe")
 			w.text("5")
