@@ -6,6 +6,25 @@ import (
 	"sync/atomic"
 )
 
+// sixBits is how much of an IPv6 address counts: whoever has one, has all addresses of such a network.
+const sixBits = 64
+
+// whole is what counts as one address: an IPv4 address, or a network of IPv6.
+func whole(address string) string {
+	parsed, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	if parsed = parsed.Unmap(); parsed.Is4() {
+		return parsed.String()
+	}
+	network, err := parsed.WithZone("").Prefix(sixBits)
+	if err != nil {
+		return address
+	}
+	return network.String()
+}
+
 // headcount counts what there is from each address, up to a limit. Safe for concurrent use.
 type headcount struct {
 	limit atomic.Int64 // 0: as many as come, and nothing is counted
@@ -20,6 +39,7 @@ func (h *headcount) take(address string) (place string, ok bool) {
 	if limit == 0 || address == "" {
 		return "", true
 	}
+	address = whole(address)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.from[address] >= limit {
@@ -34,6 +54,7 @@ func (h *headcount) force(address string) (place string) {
 	if h.limit.Load() == 0 || address == "" {
 		return ""
 	}
+	address = whole(address)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.add(address)
@@ -64,7 +85,7 @@ func (h *headcount) give(place string) {
 func (h *headcount) taken(address string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.from[address]
+	return h.from[whole(address)]
 }
 
 // seat counts a connection by its address, and a refusal too. Trusted proxies have as many as they like: they speak for others.

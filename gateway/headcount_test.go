@@ -124,3 +124,28 @@ func TestPassToNobody(t *testing.T) {
 		t.Fatal("it waits for ever")
 	}
 }
+
+// Whoever has a network of IPv6 has one address, as far as limits go.
+func TestHeadcountOfNetworks(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2::3": "2001:db8:1:2::/64", "2001:db8:1:2:ffff::": "2001:db8:1:2::/64",
+		"2001:db8:1:3::3": "2001:db8:1:3::/64", "fe80::1%eth0": "fe80::/64", "nowhere": "nowhere",
+	} {
+		if got := whole(address); got != want {
+			t.Errorf("%s counts as %s, want %s", address, got, want)
+		}
+	}
+	var h headcount
+	h.limit.Store(2)
+	one, _ := h.take("2001:db8::1")
+	if _, ok := h.take("2001:db8::2"); !ok {
+		t.Error("two are too many")
+	}
+	if _, ok := h.take("2001:db8::3"); ok {
+		t.Error("a third address of the network is let in")
+	}
+	h.give(one)
+	if place := h.force("2001:db8::4"); place != one || h.taken("2001:db8::5") != 2 {
+		t.Errorf("%q, %d taken", place, h.taken("2001:db8::5"))
+	}
+}
