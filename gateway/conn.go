@@ -146,6 +146,7 @@ func (c *conn) readFrame(data []byte) int {
 		return 0
 	}
 	payload := data[n:end:end]
+	c.loop.read++
 	ws.Cipher(payload, h.Mask, 0)
 	if h.OpCode.IsControl() {
 		c.control(h.OpCode, payload)

@@ -52,7 +52,7 @@ func newRigWithoutApp(t testing.TB, change ...func(*Options)) *rig {
 // open starts a gateway on the rig's backplane.
 func (r *rig) open(id string, change ...func(*Options)) *Gateway {
 	r.Helper()
-	options := Options{ID: id, Listen: "127.0.0.1:0", Loops: 2, Backplane: backplane.Options{Server: r.nats}}
+	options := Options{ID: id, Listen: "127.0.0.1:0", LoopOptions: LoopOptions{Loops: 2}, Backplane: backplane.Options{Server: r.nats}}
 	options.Engine.Recovery = Off // recovery has tests of its own
 	for _, f := range change {
 		f(&options)

@@ -70,7 +70,7 @@ func TestOptionsThatReload(t *testing.T) {
 
 // Limits that change hold for clients that are here already, and those notice nothing else. What cannot be leaves all as it was.
 func TestReconfigure(t *testing.T) {
-	options := Options{Loops: 2}
+	options := Options{LoopOptions: LoopOptions{Loops: 2}}
 	r := newRig(t, func(o *Options) { o.Limits.Conns = 100 })
 	c, id := r.join("")
 	change := func(f func(*Options)) {

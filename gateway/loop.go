@@ -16,7 +16,7 @@ const bufferSize = 64 << 10
 // loop is one goroutine and one epoll instance. It owns its conns, their sessions and
 // sockets, and its share of each room; nothing else touches them.
 //
-// A turn waits, reads what is readable, runs the tasks of its mailbox, fires
+// A turn waits, reads what is readable (see gathering), runs the tasks of its mailbox, fires
 // timers, and only then writes: each conn with something to send is written once per turn, so under
 // load many messages leave in one system call. Closed conns keep their descriptors until
 // the end of the turn, so a descriptor means one conn throughout a turn.
@@ -43,6 +43,7 @@ type clock struct {
 	wheel *wheel
 	start time.Time
 	now   time.Duration // of this turn
+	pausing
 }
 
 // recall is what a loop keeps for clients that come back.
@@ -100,7 +101,7 @@ func newLoop(gw *Gateway, index int) (*loop, error) {
 		buf:   make([]byte, bufferSize),
 		seal:  newSealer(gw.secret),
 		done:  make(chan struct{}),
-		clock: clock{wheel: newWheel(), start: gw.started},
+		clock: clock{wheel: newWheel(), start: gw.started, pausing: pausing{bell: make(chan struct{}, 1), alarm: newAlarm()}},
 		moves: moves{seen: handoff.NewSeen(0), takings: map[string]*taking{}, arrivals: map[string]*arrival{}, leavings: map[string]*leaving{}, offers: map[string]*offering{}},
 		recall: recall{
 			expected: map[string]expectation{},
@@ -118,7 +119,12 @@ func newLoop(gw *Gateway, index int) (*loop, error) {
 func (l *loop) post(t task) bool {
 	wake, ok := l.box.post(t)
 	if wake {
-		l.poll.wake()
+		// The loop has the task already if it has gone from one wait to the other meanwhile.
+		if l.parked.Load() {
+			l.ring()
+		} else {
+			l.poll.wake()
+		}
 		l.box.waking.Done()
 	}
 	return ok
@@ -130,19 +136,7 @@ func (l *loop) run() {
 	l.claimOwnership()
 	var tasks []task
 	for !l.over {
-		timeout := time.Duration(0)
-		if l.box.sleep() {
-			timeout = l.wheel.wait(time.Since(l.start))
-		}
-		ready, err := l.poll.wait(timeout)
-		if err != nil {
-			l.gw.log.Error("poller failed", zap.Int("loop", l.index), zap.Error(err))
-			continue
-		}
-		l.now = time.Since(l.start)
-		for i := range ready {
-			l.ready(int(ready[i].Fd), ready[i].Events)
-		}
+		l.input()
 		tasks = l.box.take(tasks)
 		for _, t := range tasks {
 			t.run(l)
@@ -151,6 +145,39 @@ func (l *loop) run() {
 		l.endTurn()
 	}
 	l.finish()
+}
+
+// input waits for something to do, and reads what is readable unless that gathers for now.
+func (l *loop) input() {
+	now := time.Since(l.start)
+	gathers := now < l.tick
+	l.parked.Store(gathers)
+	asleep := l.box.sleep()
+	if gathers {
+		if asleep {
+			l.pause(l.tick - now)
+		}
+		l.now = time.Since(l.start)
+		return
+	}
+	timeout := time.Duration(0)
+	if asleep {
+		timeout = l.wheel.wait(now)
+	}
+	ready, err := l.poll.wait(timeout)
+	l.now = time.Since(l.start)
+	if err != nil {
+		l.gw.log.Error("poller failed", zap.Int("loop", l.index), zap.Error(err))
+		return
+	}
+	l.read = 0
+	for i := range ready {
+		l.ready(int(ready[i].Fd), ready[i].Events)
+	}
+	if l.read > 0 {
+		l.gw.gathering.note(l.read, l.now)
+		l.tick = l.gw.gathering.next(l.now)
+	}
 }
 
 // ready serves one descriptor's events.

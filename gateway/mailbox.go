@@ -11,7 +11,7 @@ type task interface{ run(l *loop) }
 type mailbox struct {
 	mu     sync.Mutex
 	tasks  []task
-	asleep bool // the loop waits in its poller, or is about to
+	asleep bool // the loop waits in its poller or pauses, or is about to
 	closed bool
 	waking sync.WaitGroup // posters that are about to wake the loop: its eventfd must stay until they have
 }

@@ -31,10 +31,11 @@ type Options struct {
 	Auth      auth.Options      `embed:""`
 	Rate      RateOptions       `embed:""`
 
+	LoopOptions `embed:""`
+
 	ID     string `name:"node" help:"Node id, lower-case letters and digits; random if empty."`
 	Listen string `name:"listen" default:":8080" help:"Public address to listen on."`
 	Secret string `name:"secret" help:"Cluster secret that authenticates session ids; the same on every gateway. Random if empty, which only a gateway alone can use."`
-	Loops  int    `name:"loops" default:"0" help:"Epoll loops; 0 means one per CPU, at most 64."`
 
 	// Log defaults to none.
 	Log *zap.Logger `kong:"-"`
@@ -167,6 +168,8 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Engine.UpgradeTimeout, 10*time.Second)
 	setDefault(&o.Engine.AdmitTimeout, 10*time.Second)
 	setDefault(&o.Engine.Recovery, DefaultRecovery)
+	setDefault(&o.Gather, DefaultGather)
+	setDefault(&o.GatherAbove, DefaultGatherAbove)
 	setDefault(&o.Limits.Rooms, 1000)
 	setDefault(&o.Limits.RoomName, 512)
 	setDefault(&o.Limits.DataBytes, 128<<10)
@@ -212,6 +215,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: node id %q is not 1 to %d lower-case letters and digits", ErrOptions, o.ID, backplane.MaxNodeID)
 	case o.Loops < 1 || o.Loops > backplane.MaxShards:
 		return fmt.Errorf("%w: %d loops; 1 to %d can be", ErrOptions, o.Loops, backplane.MaxShards)
+	case o.GatherAbove < 0 || time.Duration(o.Gather) > maxGather:
+		return fmt.Errorf("%w: gathering takes a rate, and at most %v", ErrOptions, maxGather)
 	case o.Engine.PingInterval < 0 || o.Engine.PingTimeout < 0 || o.Engine.ConnectTimeout < 0 ||
 		o.Engine.UpgradeTimeout < 0 || o.Engine.AdmitTimeout < 0 || o.Limits.HeaderTimeout < 0 || o.Limits.BodyTimeout < 0 ||
 		o.Drain.Delay < 0 || o.Drain.Return < 0:

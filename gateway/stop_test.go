@@ -146,7 +146,7 @@ func TestOpenFails(t *testing.T) {
 		"address in use": {ID: "g2", Listen: r.gw.Addr().String()},
 		"bad address":    {ID: "g2", Listen: "nowhere:x"},
 		"bad id":         {ID: "G 2", Listen: "127.0.0.1:0"},
-		"too many loops": {ID: "g2", Listen: "127.0.0.1:0", Loops: 65},
+		"too many loops": {ID: "g2", Listen: "127.0.0.1:0", LoopOptions: LoopOptions{Loops: 65}},
 		"bad path":       {ID: "g2", Listen: "127.0.0.1:0", HTTP: HTTPOptions{Path: "socket.io"}},
 		"payload":        {ID: "g2", Listen: "127.0.0.1:0", Engine: EngineOptions{MaxPayload: 100 << 20}},
 	} {
