@@ -61,6 +61,9 @@ func (s *session) examine(reason string) autopsy {
 	return a
 }
 
+// stuck tells whether TCP has bytes that the peer gives it no room to send.
+func (a *autopsy) stuck() bool { return a.tcp != nil && a.tcp.Notsent_bytes > 0 }
+
 // age is how long ago the session was opened: on this node, or on the one that it has come from.
 func (s *session) age() time.Duration {
 	const field = `,"time":` // behind all that clients have written

@@ -26,7 +26,8 @@ func (s *session) close(reason string, kind closeKind) {
 	if s.state == sessionParting && kind != closeClient {
 		reason = reasonServerShutdown // whatever ends it now, that is why
 	}
-	s.loop.record(s.examine(reason))
+	found := s.examine(reason)
+	s.loop.record(found)
 	s.state = sessionClosing
 	s.deadline = 0
 	s.loop.gw.metrics.closed.WithLabelValues(reason).Inc()
@@ -36,17 +37,18 @@ func (s *session) close(reason string, kind closeKind) {
 	s.parts = nil
 	s.abandonUpgrade()
 	if c := s.conn; c != nil {
-		s.closeWebSocket(c, kind)
+		s.closeWebSocket(c, kind, reason == reasonPingTimeout && found.stuck())
 		s.forget()
 		return
 	}
 	s.closePolling(kind)
 }
 
-func (s *session) closeWebSocket(c *conn, kind closeKind) {
+// closeWebSocket closes the transport; stuck: what was sent to it long ago has not arrived.
+func (s *session) closeWebSocket(c *conn, kind closeKind, stuck bool) {
 	s.conn, c.session = nil, nil
-	if kind == closeBroken && c.queued > 0 {
-		c.kill() // whoever does not read will not read a close frame either
+	if kind == closeBroken && (c.queued > 0 || stuck) {
+		c.reset() // whoever does not read will not read a close frame either
 		return
 	}
 	c.shut()

@@ -77,7 +77,8 @@ func (c *conn) readable() {
 	if c.queued > c.loop.gw.live().QueueBytes {
 		// Answers to pings and probes are not counted by the session: a client that sends them and
 		// never reads would fill memory.
-		c.gone(reasonSlowConsumer)
+		c.reset()
+		c.lost(reasonSlowConsumer)
 	}
 }
 
@@ -368,6 +369,15 @@ func (c *conn) kill() {
 	c.stopDeadline()
 	delete(c.loop.peers, c)
 	c.loop.pending.dead = append(c.loop.pending.dead, c)
+}
+
+// reset kills the conn by a TCP reset, so that the kernel lets go of what the peer does not take: megabytes, which it would keep for minutes otherwise.
+func (c *conn) reset() {
+	if !c.released && c.state != connDead {
+		// An error leaves an ordinary close. Where TLS ends here, the descriptor is a pipe's, which knows no reset.
+		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	c.kill()
 }
 
 // release takes the descriptor away from the loop, to be given to somebody else, who has its place too (see from).

@@ -2,8 +2,11 @@ package gateway
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -187,7 +190,32 @@ func TestSlowConsumer(t *testing.T) {
 	}
 	good.Alive(r.app)
 	eventually(t, "one connection left", func() bool { return r.counts().sessions == 1 })
-	slow.net.Close()
+	slow.expectReset()
+}
+
+// expectReset reads all that still comes, and fails unless a TCP reset ends it: what the client has not taken must not stay in the kernel.
+func (c *wsClient) expectReset() {
+	c.Helper()
+	if err := c.net.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		c.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, c.net); !errors.Is(err, syscall.ECONNRESET) {
+		c.Errorf("the end is %v, want a reset", err)
+	}
+}
+
+// One that does not read, and whose backlog the kernel has taken, does not answer pings either; the kernel then lets go of it.
+func TestStuckConsumer(t *testing.T) {
+	r := newRig(t, func(o *Options) {
+		o.Engine.PingInterval, o.Engine.PingTimeout = 300*time.Millisecond, 200*time.Millisecond
+	})
+	slow, id := r.join("")
+	text := strings.Repeat("q", 500_000)
+	for range 2 {
+		r.app.emitSocket(id, "", payload(`["`+text+`"]`))
+	}
+	r.app.expectLeave(id, reasonPingTimeout)
+	slow.expectReset()
 }
 
 // One that reads in the end gets everything, in order, though the kernel was full in between.

@@ -159,6 +159,9 @@ func (c *Client) EmitAck(id uint64, payload []byte) {
 // SetReading stops or resumes reading from the WebSocket. A client that does not read is what a slow one looks like
 // to its server.
 func (c *Client) SetReading(reading bool) {
+	if reading {
+		c.lastPing = c.loop.Time()
+	}
 	if c.ws != nil {
 		c.ws.link.setBlind(!reading)
 	}
@@ -226,8 +229,10 @@ func (c *Client) end() {
 	}
 }
 
-// silent tells whether a ping is overdue.
-func (c *Client) silent(now int64) bool { return now-c.lastPing > c.patience }
+// silent tells whether a ping is overdue. Of a client that does not read it is not known.
+func (c *Client) silent(now int64) bool {
+	return now-c.lastPing > c.patience && (c.ws == nil || !c.ws.link.blind)
+}
 
 // packet takes one Engine.IO packet in text form.
 func (c *Client) packet(data []byte) {

@@ -14,6 +14,9 @@ import (
 // settleLook is the time between two looks at whether all that was sent has arrived.
 const settleLook = 100 * time.Millisecond
 
+// readLook is how long nothing may come until the clients that did not read, and do at the end, have read what there was.
+const readLook = time.Second
+
 // connectLook is the time between two looks at how many clients have connected.
 const connectLook = 50 * time.Millisecond
 
@@ -37,6 +40,8 @@ type Runner struct {
 	Sources  []cost.Source
 	Progress Progress
 	Interval time.Duration // between two points; default one second, and at least 20 in a run
+	// Enough, if set, is asked at each point, and ends the measured time early.
+	Enough func(Point) bool
 }
 
 // run is a run under way.
@@ -216,7 +221,7 @@ func (r *run) measure(ctx context.Context) error {
 		}
 		r.out.Points = append(r.out.Points, p)
 		r.tell("measure", float64(p.At)/float64(duration), p)
-		over := p.At >= duration || r.plan.Scenario == "avalanche" && p.Sample.Present == r.plan.Total() && p.At > interval
+		over := p.At >= duration || r.Enough != nil && r.Enough(p) || r.plan.Scenario == "avalanche" && p.Sample.Present == r.plan.Total() && p.At > interval
 		if over && closed(restarted) {
 			break
 		}
@@ -256,8 +261,8 @@ func (r *run) restart(ctx context.Context) <-chan struct{} {
 
 // settle waits for what is under way, until all has arrived or nothing has for as long as the plan's patience, and audits.
 func (r *run) settle(ctx context.Context) error {
-	began, last := time.Now(), time.Now()
-	var got uint64
+	began, last, read := time.Now(), time.Now(), time.Now()
+	var got, bytes uint64
 	for {
 		audit, err := r.fleet.audit(ctx)
 		if err != nil {
@@ -275,7 +280,10 @@ func (r *run) settle(ctx context.Context) error {
 		if n := p.Sample.Counters.Delivered + p.Sample.Counters.Acked; n != got {
 			got, last = n, time.Now()
 		}
-		complete := audit.Lost == 0 && audit.LostAcks == 0
+		if n := p.Sample.Counters.Bytes; n != bytes {
+			bytes, read = n, time.Now()
+		}
+		complete := audit.Lost == 0 && audit.LostAcks == 0 && (audit.Unread.Clients == audit.Unread.Closed || time.Since(read) > readLook)
 		if complete || time.Since(last) > r.plan.Options.Timing.Patience {
 			break
 		}

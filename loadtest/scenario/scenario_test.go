@@ -148,8 +148,8 @@ func TestScenarios(t *testing.T) {
 	t.Run("slow", func(t *testing.T) {
 		out := mustRun(t, "slow", base(func(o *scenario.Options) { o.Traffic.Rate = 100 }))
 		clean(t, out)
-		if n := out.Audit.Unread.Clients; n != 3 {
-			t.Errorf("%d clients did not read, want 3 of 12", n)
+		if n := out.Audit.Unread; n.Clients != 3 || n.Closed != 0 {
+			t.Errorf("%+v: want 3 of 12, and none closed for so little", n)
 		}
 	})
 	t.Run("several processes", func(t *testing.T) {

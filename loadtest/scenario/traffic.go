@@ -68,8 +68,16 @@ func (t *traffic) begin() {
 	}
 }
 
-// end stops sending.
-func (t *traffic) end() { t.ended = true }
+// end stops sending. Clients that did not read do so now: as long as the window is shut, a server's farewell waits in its kernel behind what
+// they have not read.
+func (t *traffic) end() {
+	t.ended = true
+	for _, m := range t.crew.members {
+		if m.mute {
+			m.client.SetReading(true)
+		}
+	}
+}
 
 func (t *traffic) sending() bool { return t.begun && !t.ended && !t.over }
 
