@@ -37,6 +37,13 @@ func (s *session) connect(p socketio.Packet) {
 		return // it is not answered: the client comes back, and asks again
 	}
 	p.Payload = s.authOf(p)
+	if gw := s.loop.gw; len(p.Payload) > gw.live().AuthBytes {
+		gw.metrics.limited.WithLabelValues("auth").Inc()
+		s.refuse(p.Namespace, &backplane.ConnectError{
+			Message: "auth payload too large", Data: json.RawMessage(`{"code":"E_AUTH_TOO_LARGE","retry":false}`),
+		})
+		return
+	}
 	if k := s.socketIn(p.Namespace); k != nil {
 		if k.joining == nil || k.detached != nil {
 			s.forceClose(errSecondConnect)

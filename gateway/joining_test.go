@@ -195,6 +195,19 @@ func TestTooManyNamespaces(t *testing.T) {
 	c.join("/b")
 }
 
+// What a client says as it joins is kept, and so it is bounded; it may try again.
+func TestAuthTooLarge(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Limits.AuthBytes = 20 })
+	c := r.ws()
+	c.Send(`40{"text":"12345678901"}`)
+	c.Expect(`44{"message":"auth payload too large","data":{"code":"E_AUTH_TOO_LARGE","retry":false}}`)
+	if got := value(r.gw.metrics.limited.WithLabelValues("auth")); got != 1 {
+		t.Errorf("counted %v times", got)
+	}
+	c.Send(`40{"text":"123456789"}`)
+	c.Expect(`40{"sid":"*"}`)
+}
+
 // A namespace whose token is hashed is admitted and reached like any other.
 func TestLongNamespace(t *testing.T) {
 	r := newRig(t)

@@ -74,7 +74,7 @@ func newMetrics(gw *Gateway) (*metrics, error) {
 	r.add(m.relays)
 	m.overRate = r.vector("over_rate_total", "Packets that came from clients beyond their rates, by what became of them.", "outcome")
 	m.refusedSessions = r.vector("sessions_refused_total", "Sessions refused because too many are opened (rate) or come from one address (address).", "limit")
-	m.limited = r.vector("limited_total", "Times that a limit kept a client, or the application, from something, by limit: namespaces, rooms, room name, data, pending acks.", "limit")
+	m.limited = r.vector("limited_total", "Times that a limit kept a client, or the application, from something, by limit: namespaces, auth, rooms, room name, data, pending acks.", "limit")
 	m.tokens = r.vector("tokens_total", "Clients' tokens checked at CONNECT and at a refresh, and those that ended on a live socket, by outcome.", "outcome")
 	m.revoked = r.counter("revoked_sockets_total", "Sockets ended because they, their user or their token were revoked.")
 	m.gathers = r.gauge("gathers", "1 while what clients send waits for more, since it comes fast (--gather-above); 0 while it is read at once.")

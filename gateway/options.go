@@ -109,6 +109,8 @@ type Limits struct {
 	Namespaces int `name:"max-namespaces" default:"100" help:"Namespaces that one session may be in." reload:"yes"`
 	// Attachments stops a packet that announces more parts than anyone needs.
 	Attachments int `name:"max-attachments" default:"10" help:"Attachments of one Socket.IO packet." reload:"yes"`
+	// AuthBytes stops clients from having what they say once kept for as long as they stay, in each namespace.
+	AuthBytes int `name:"max-auth-bytes" default:"65536" help:"Size of the auth payload of a CONNECT; larger ones are refused." reload:"yes"`
 	// Rooms bounds what one socket adds to membership, and what finding a room among them costs.
 	Rooms int `name:"max-rooms" default:"1000" help:"Rooms that one socket may be in; joins beyond them fail." reload:"yes"`
 	// RoomName keeps a socket's membership far below the size of a backplane message.
@@ -170,6 +172,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Engine.Recovery, DefaultRecovery)
 	setDefault(&o.Gather, DefaultGather)
 	setDefault(&o.GatherAbove, DefaultGatherAbove)
+	setDefault(&o.Limits.AuthBytes, 64<<10)
 	setDefault(&o.Limits.Rooms, 1000)
 	setDefault(&o.Limits.RoomName, 512)
 	setDefault(&o.Limits.DataBytes, 128<<10)
@@ -222,7 +225,7 @@ func (o *Options) check() error {
 		o.Drain.Delay < 0 || o.Drain.Return < 0:
 		return fmt.Errorf("%w: a duration is negative", ErrOptions)
 	case min(o.Engine.MaxPayload, o.Limits.QueueBytes, o.Limits.Conns, o.Limits.ConnsPerAddress, o.Limits.Namespaces, o.Limits.HeaderBytes,
-		o.Limits.Rooms, o.Limits.RoomName, o.Limits.DataBytes, o.Limits.Detached, o.Limits.DetachedBytes, o.Limits.HistoryBytes, o.Limits.PendingAcks,
+		o.Limits.AuthBytes, o.Limits.Rooms, o.Limits.RoomName, o.Limits.DataBytes, o.Limits.Detached, o.Limits.DetachedBytes, o.Limits.HistoryBytes, o.Limits.PendingAcks,
 		o.Limits.Unconfirmed, o.Limits.UnconfirmedBytes, o.Limits.Deliveries) < 0:
 		return fmt.Errorf("%w: a limit is negative", ErrOptions)
 	case o.Auth.Refresh < 0 || o.Auth.Leeway < 0 || o.Auth.Lifetime < 0 || o.Auth.Warning < 0:

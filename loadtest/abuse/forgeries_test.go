@@ -39,7 +39,7 @@ func forgeries() []abuse {
 			a.shake("&sid="+strings.Repeat("A", 40), "").answered(http.StatusBadRequest)
 		}},
 		{name: "private ids of fancy", sees: "a new socket", do: func(a *attacker) {
-			for _, pid := range append(odd(), strings.Repeat("A", 16)+"AAAAAAAAAAAAAAAA_g0", strings.Repeat("A", 40_000)) {
+			for _, pid := range append(odd(), strings.Repeat("A", 16)+"AAAAAAAAAAAAAAAA_g0", strings.Repeat("A", 25_000)) {
 				w := a.ws()
 				w.text("40" + `{"pid":` + quoted(pid) + `,"offset":` + quoted(pid) + `,"token":"` + goodToken("attacker") + `"}`)
 				w.next(`40{"sid"`)

@@ -100,6 +100,12 @@ func payloads() []abuse {
 		{name: "msgpack thirty thousand deep", sees: "the end", do: msgpack("\x83\xa4type\x02\xa3nsp\xa1/\xa4data" + strings.Repeat("\x91", 30_000) + "\x01")},
 		{name: "a msgpack string of four gigabytes", sees: "the end", do: msgpack("\x83\xa4type\x02\xa3nsp\xdb\xff\xff\xff\xff/")},
 		{name: "msgpack of no packet", sees: "the end", do: msgpack("\xc1\xc1\xc1")},
+		{name: "ninety thousand bytes to join with", sees: "connect_error, E_AUTH_TOO_LARGE", do: func(a *attacker) {
+			w := a.joined()
+			w.text(`40/custom,{"token":"` + goodToken("attacker") + `","more":"` + strings.Repeat("x", 90_000) + `"}`)
+			w.next(`44/custom,{"message":"auth payload too large"`)
+			w.alive()
+		}},
 		{name: "CONNECTs to namespaces that there are none", sees: "connect_error for each", do: func(a *attacker) {
 			w := a.joined()
 			for i := range 60 {
