@@ -12,7 +12,9 @@ import (
 const description = `Socket.IO at cluster scale: gateways hold the clients, routers know who is where, workers run your application.
 
 Every flag can be set in the environment too, as PATCHBAY_ and its name in capitals (PATCHBAY_PING_INTERVAL), and by its name
-in a YAML file. A flag beats the environment, the environment beats the file.`
+in a YAML file. A flag beats the environment, the environment beats the file. Durations are written as 500ms, 20s or 1h30m.
+
+Exit codes: 0 when all went well, 1 when it did not or the command line is wrong, and 3 when a load test missed an objective of --slo.`
 
 // cli is the command line.
 type cli struct {
@@ -29,7 +31,10 @@ type cli struct {
 	Tap      tapCommand     `cmd:"" help:"Show what passes: a namespace, a room or a socket, live."`
 	Revoke   revokeCommand  `cmd:"" help:"Take back a token, all of a user's, or a socket, on every gateway."`
 	Load     loadCommand    `cmd:"" help:"Put a Socket.IO server under load, and audit what it delivers."`
-	Build    versionCommand `cmd:"" name:"version" help:"Print the version."`
+
+	Completion completionCommand `cmd:"" help:"Print the script that completes patchbay's command line in a shell."`
+	Man        manCommand        `cmd:"" help:"Print the manual page: all that --help says, for man."`
+	Build      versionCommand    `cmd:"" name:"version" help:"Print the version."`
 }
 
 // command is a parsed command line, ready to run.
@@ -49,18 +54,25 @@ func (c *cli) parse(args []string) (command, error) {
 
 // read reads a command line, the environment and the settings file into c.
 func (c *cli) read(args []string) (*kong.Context, error) {
-	parser, err := kong.New(c,
-		kong.Name("patchbay"),
-		kong.Description(description),
-		loadVariables(),
-		kong.PostBuild(ops.NameEnvironment),
-		kong.PostBuild(demoDefaults),
-		kong.Vars{"version": ops.Version("patchbay")},
-	)
+	parser, err := c.parser()
 	if err != nil {
 		return nil, err
 	}
 	return parser.Parse(args)
+}
+
+// parser knows the commands, their flags and arguments, and writes into c.
+func (c *cli) parser() (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("patchbay"),
+		kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: helpWidth, NoExpandSubcommands: true, ValueFormatter: helpOf}),
+		loadVariables(),
+		kong.PostBuild(ops.NameEnvironment),
+		kong.PostBuild(demoDefaults),
+		kong.PostBuild(groupFlags),
+		kong.Vars{"version": ops.Version("patchbay")},
+	)
 }
 
 // BeforeResolve adds, in rising order of precedence, what may set a flag that is not on the

@@ -63,7 +63,7 @@ func printDefaults(w io.Writer, command *kong.Node) error {
 		}
 		help := flag.Help
 		if flag.Tag.Get("reload") == "yes" {
-			help += " Read again on SIGHUP."
+			help += " " + readAgain
 		}
 		if _, err := fmt.Fprintf(w, "\n  # %s\n  # %s: %s\n", help, flag.Name, value); err != nil {
 			return err

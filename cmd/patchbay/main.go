@@ -31,6 +31,9 @@ func exitCode(err error) int {
 }
 
 func run(ctx context.Context, args []string) error {
+	if done, err := completes(os.Stdout, args); done {
+		return err
+	}
 	c := &cli{}
 	command, err := c.parse(args)
 	if err != nil {
