@@ -114,6 +114,7 @@ func TestTabKey(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "settings-of-this-test.yaml"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("HOME", dir)
 	// Completion answers even where the settings are wrong.
 	t.Setenv("PATCHBAY_CONFIG", "/no/such/file")
 	bash := openTerminal(t, "bash", "--norc", "--noprofile")
@@ -123,6 +124,7 @@ func TestTabKey(t *testing.T) {
 		{"patchbay gateway --allow-ei\t", "patchbay gateway --allow-eio3 "},
 		{"patchbay --log-level deb\t", "patchbay --log-level debug "},
 		{"patchbay load fanout --transport=po\t", "patchbay load fanout --transport=polling "},
+		{"~/patchbay gatew\t", "~/patchbay gateway "},
 		{"patchbay load avalan\t", "patchbay load avalanche "},
 		{"patchbay gateway --config sett\t", "patchbay gateway --config settings-of-this-test.yaml "},
 		{"patchbay gateway --config=sett\t", "patchbay gateway --config=settings-of-this-test.yaml "},

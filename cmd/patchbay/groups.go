@@ -2,6 +2,7 @@ package main
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/alecthomas/kong"
 )
@@ -42,12 +43,12 @@ func groupFlags(k *kong.Kong) error {
 // heading is the title for a field of a command's struct.
 func heading(command, field reflect.Value) string {
 	path := pathTo(reflect.Indirect(command), field)
-	if len(path) > 2 {
-		path = path[:2] // parts of parts go with them
+	if len(path) > 1 && slices.Contains([]string{"Gateway", "Router", "Options"}, path[0]) {
+		path = path[1:] // the parts of these have headings of their own; parts of parts go with them
 	}
 	name := "Flags"
 	if len(path) > 0 {
-		name = path[len(path)-1]
+		name = path[0]
 	}
 	if title, ok := headings()[name]; ok {
 		return title
@@ -58,18 +59,20 @@ func heading(command, field reflect.Value) string {
 // headings are the titles of option structs whose names would not tell enough.
 func headings() map[string]string {
 	return map[string]string{
-		"Auth":      "Authentication",
-		"Backplane": "NATS",
-		"Drain":     "Draining",
-		"Engine":    "Engine.IO and Socket.IO",
-		"Gateway":   "This node",
-		"Handoff":   "Sessions that move",
-		"HTTP":      "Public listener",
-		"Limits":    "Limits",
-		"Ops":       "Operation",
-		"Options":   "Clients",
-		"Rate":      "Rates",
-		"Router":    "This router",
+		"Auth":        "Authentication",
+		"Backplane":   "NATS",
+		"Drain":       "Draining",
+		"Embed":       "NATS server of its own",
+		"Engine":      "Engine.IO and Socket.IO",
+		"Gateway":     "This node",
+		"Handoff":     "Sessions that move",
+		"HTTP":        "Public listener",
+		"LoopOptions": "Loops",
+		"Ops":         "Operation",
+		"Options":     "Clients",
+		"Rate":        "Rates",
+		"Router":      "This router",
+		"Trace":       "Traces",
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ func definitions(t *testing.T) *kong.Application {
 // Every command says what it is for, with examples, and every flag what it does, from which value on.
 func TestHelpIsWhole(t *testing.T) {
 	cleanEnvironment(t)
+	identifier := regexp.MustCompile("[a-z][A-Z]")
 	for _, command := range definitions(t).Leaves(true) {
 		if !strings.HasSuffix(command.Help, ".") || !strings.Contains(command.Detail, "Example") {
 			t.Errorf("%s: no sentence, or no examples: %q %q", command.Path(), command.Help, command.Detail)
@@ -36,8 +38,8 @@ func TestHelpIsWhole(t *testing.T) {
 				t.Errorf("%s --%s: a number without a default", command.Path(), flag.Name)
 			case flag.Target.Type() == reflect.TypeFor[time.Duration]() && flag.Default != "0" && !strings.ContainsAny(flag.Default, "smh"):
 				t.Errorf("%s --%s: a duration without a unit: %q", command.Path(), flag.Name, flag.Default)
-			case flag.Group == nil:
-				t.Errorf("%s --%s: under no heading", command.Path(), flag.Name)
+			case flag.Group == nil || identifier.MatchString(flag.Group.Title):
+				t.Errorf("%s --%s: under no heading that a reader would understand: %+v", command.Path(), flag.Name, flag.Group)
 			case len(flag.Envs) == 0:
 				t.Errorf("%s --%s: no variable of the environment", command.Path(), flag.Name)
 			}

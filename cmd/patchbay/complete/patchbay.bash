@@ -2,7 +2,7 @@
 _patchbay() {
 	local words word current line
 	COMPREPLY=()
-	# The words as typed: COMP_WORDS are cut at = and : as well.
+	# The words as typed: COMP_WORDS are cut at = as well.
 	line=${COMP_LINE:0:COMP_POINT}
 	read -ra words <<<"$line"
 	current=''
@@ -10,7 +10,7 @@ _patchbay() {
 	*[[:space:]]) ;;
 	*) current=${words[${#words[@]}-1]}; unset "words[${#words[@]}-1]" ;;
 	esac
-	# What readline puts the candidate in place of begins behind the last = or :.
+	# What readline puts the candidate in place of begins behind the =.
 	local cut=''
 	case $COMP_WORDBREAKS in *=*) case $current in --*=*) cut=${current%%=*}= ;; esac ;; esac
 	while IFS=$'\t' read -r word _; do
@@ -19,6 +19,6 @@ _patchbay() {
 		:dirs) compopt -o dirnames 2>/dev/null ;;
 		*) COMPREPLY+=("${word#"$cut"}") ;;
 		esac
-	done < <("$1" COMMAND "${words[@]:1}" "$current" 2>/dev/null)
+	done < <("${1/#\~/$HOME}" COMMAND "${words[@]:1}" "$current" 2>/dev/null)
 }
 complete -F _patchbay patchbay
