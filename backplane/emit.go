@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Msg is a NATS message: subject, reply subject, headers and data. The alias lets the
@@ -38,11 +39,12 @@ type Payload struct {
 // Emit is a message from an application to sockets.
 type Emit struct {
 	Payload
-	ID        string   // see HeaderID; Conn.Emit sets it
-	Namespace string   // "" when the subject tells
-	Rooms     []string // the whole target set where it is more than the subject's room
-	Except    []string // rooms or socket ids to leave out
-	Match     string   // the pattern of the namespaces meant, a regular expression; of emits on Subjects.Matching alone
+	ID        string             // see HeaderID; Conn.Emit sets it
+	Namespace string             // "" when the subject tells
+	Rooms     []string           // the whole target set where it is more than the subject's room
+	Except    []string           // rooms or socket ids to leave out
+	Match     string             // the pattern of the namespaces meant, a regular expression; of emits on Subjects.Matching alone
+	Trace     *trace.SpanContext // of the span that emits; nil if it is not traced. DecodeEmit leaves it to TraceOf
 
 	Volatile     bool // drop rather than queue
 	Uncompressed bool // do not compress where the client's connection would
@@ -60,6 +62,9 @@ func (e *Emit) Encode(subject, reply string) *Msg {
 	set(m, HeaderExcept, joinNames(e.Except))
 	set(m, HeaderMatch, e.Match)
 	set(m, HeaderFlags, e.Flags())
+	if e.Trace != nil {
+		SetTrace(m, TraceParent(*e.Trace))
+	}
 	return m
 }
 
@@ -89,7 +94,7 @@ func (e *Emit) SetFlags(letters string) {
 // plain reports whether the emit needs no header but its id.
 func (e *Emit) plain() bool {
 	return len(e.Attachments) == 0 && e.Namespace == "" && len(e.Rooms) == 0 && len(e.Except) == 0 && e.Match == "" &&
-		!e.Volatile && !e.Uncompressed && !e.Ask
+		e.Trace == nil && !e.Volatile && !e.Uncompressed && !e.Ask
 }
 
 // DecodeEmit reads an emit. Its bytes alias the message's.

@@ -274,6 +274,7 @@ type boxedEvent struct {
 	WantsAck    bool     `json:"wantsAck,omitempty"`
 	Again       uint8    `json:"again,omitzero"`
 	Fatal       uint8    `json:"fatal,omitzero"`
+	Trace       string   `json:"trace,omitempty"` // as backplane.HeaderTrace has it
 }
 
 // boxEvents are the socket's unconfirmed events; the last has the socket's number.
@@ -285,6 +286,7 @@ func (k *socket) boxEvents() (all []boxedEvent) {
 		e, p := k.ledger.at(i), k.ledger.payload(i)
 		all = append(all, boxedEvent{
 			JSON: bytes.Clone(p.JSON), Attachments: p.Attachments, AckID: e.ackID, WantsAck: e.wantsAck, Again: e.again, Fatal: e.fatal,
+			Trace: e.trace.header(),
 		})
 	}
 	return all
@@ -307,7 +309,9 @@ func (k *socket) unboxEvents(box *boxed) {
 	l := k.nsp.loop
 	g := l.open(k, box.Number+1-uint64(len(box.Events)))
 	for _, e := range box.Events {
-		g.add(backplane.Payload{JSON: e.JSON, Attachments: e.Attachments}, entry{ackID: e.AckID, wantsAck: e.WantsAck, again: e.Again, fatal: e.Fatal})
+		g.add(backplane.Payload{JSON: e.JSON, Attachments: e.Attachments}, entry{
+			ackID: e.AckID, wantsAck: e.WantsAck, again: e.Again, fatal: e.Fatal, trace: carried(e.Trace),
+		})
 	}
 	k.ledger = g
 	if g.given = min(box.Given, g.len()); g.given > 0 {

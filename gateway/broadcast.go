@@ -38,6 +38,9 @@ type broadcast struct {
 
 func (b *broadcast) run(l *loop) {
 	l.observe(b)
+	if b.emit.Trace != nil {
+		defer l.gw.tracer.deliver(l, b.emit.Trace, "event").End()
+	}
 	b.dispatch(l)
 }
 

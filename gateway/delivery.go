@@ -3,6 +3,7 @@ package gateway
 import (
 	"strconv"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"patchbay/backplane"
@@ -29,7 +30,7 @@ func (k *socket) event(p socketio.Packet, payload backplane.Payload) {
 		return
 	}
 	k.nsp.loop.gw.metrics.events.Inc()
-	if !k.keep(payload, entry{wantsAck: p.HasAck, ackID: p.AckID}) {
+	if !k.keep(payload, entry{wantsAck: p.HasAck, ackID: p.AckID, trace: k.nsp.loop.gw.tracer.begin(k, payload)}) {
 		return
 	}
 	k.give()
@@ -88,13 +89,18 @@ func (k *socket) publish(number uint64, e *entry, payload backplane.Payload) {
 	end := len(line)
 	l.line = conn.AppendReceipt(line, k.id, backplane.Receipt{Number: number, Again: uint64(e.again), AckID: e.ackID, WantsAck: e.wantsAck})
 	text := string(l.line)
-	if e.again == 0 {
+	if e.again == 0 && e.trace == nil {
 		l.gw.publish(text[:end], text[end:], payload)
 		return
 	}
-	l.gw.metrics.redelivered.Inc()
 	m := backplane.EncodePayload(text[:end], text[end:], payload)
-	backplane.SetRedelivered(m)
+	if e.again > 0 {
+		l.gw.metrics.redelivered.Inc()
+		backplane.SetRedelivered(m)
+	}
+	if e.trace != nil {
+		e.trace.sent(m, k.worker)
+	}
 	l.gw.countPublish(l.gw.conn.PublishMsg(m))
 }
 
@@ -139,6 +145,7 @@ func (k *socket) tidy() {
 // abandonEvents forgets what is not confirmed: the client is gone, or its socket has moved.
 func (k *socket) abandonEvents() {
 	if g := k.ledger; g != nil {
+		g.mark(g.len(), outcomeAbandoned)
 		g.drop(g.len())
 		k.tidy()
 	}
@@ -176,6 +183,7 @@ func (k *socket) takeBack() {
 	gw.log.Error("an event is dropped: each worker that had it was lost before it was done with it",
 		zap.String("socket", k.id), zap.String("namespace", k.nsp.name), zap.Uint64("number", g.first), zap.Int("deliveries", int(oldest.fatal)))
 	gw.metrics.poison.Inc()
+	g.mark(1, outcomePoison)
 	g.drop(1)
 	k.tidy()
 }
@@ -252,7 +260,7 @@ func (in *intake) receipt(m *backplane.Msg, id, verb, arg string) {
 		}
 		return
 	}
-	t := &answered{id: id, receipt: r}
+	t := &answered{id: id, receipt: r, trace: in.gw.tracer.parent(m)}
 	if r.WantsAck {
 		var err error
 		t.payload, err = backplane.DecodePayload(m)
@@ -273,12 +281,16 @@ type answered struct {
 	id      string
 	receipt backplane.Receipt
 	payload backplane.Payload
+	trace   *trace.SpanContext // of the worker's span; nil for nearly all
 }
 
 func (t *answered) run(l *loop) {
 	k := l.sockets[t.id]
 	if k == nil || !k.here() || k.stale(t.receipt) {
 		return
+	}
+	if t.trace != nil {
+		defer l.gw.tracer.deliver(l, t.trace, "acknowledgement").End()
 	}
 	k.confirm(t.receipt.Number)
 	if !t.receipt.WantsAck {

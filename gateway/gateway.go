@@ -96,6 +96,7 @@ type tools struct {
 	deflater *deflater
 	sealers  sync.Pool
 	gathering
+	tracer *tracer // nil if nothing is traced
 }
 
 // Open starts a gateway: it connects to NATS, listens, and serves until Stop. ctx bounds the start
@@ -118,6 +119,7 @@ func Open(ctx context.Context, options Options) (*Gateway, error) {
 			return nil, fmt.Errorf("make a secret: %w", err)
 		}
 	}
+	gw.tracer = newTracer(&gw.options)
 	gw.sealers.New = func() any { return newSealer(gw.secret) }
 	guard, err := newGuard(gw)
 	if err != nil {
@@ -216,8 +218,8 @@ func (gw *Gateway) listen(ctx context.Context) error {
 		gw.loops = append(gw.loops, l)
 	}
 	ln.loops = gw.loops
-	if dir := gw.options.HTTP.PageDir; dir != "" && gw.options.Page == nil {
-		gw.options.Page = http.FileServer(http.Dir(dir))
+	if dir := gw.options.HTTP.PageDir; dir != "" && gw.options.HTTP.Page == nil {
+		gw.options.HTTP.Page = http.FileServer(http.Dir(dir))
 	}
 	gw.bundles = bundles{dir: gw.options.HTTP.ClientDir, log: gw.log}
 	gw.deflater = newDeflater(gw.options.HTTP.Deflate)

@@ -163,6 +163,7 @@ type appEvent struct {
 	reply       string
 	receipt     backplane.Receipt // what the reply subject says
 	redelivered bool
+	trace       string // the span that it names
 	payload     backplane.Payload
 }
 
@@ -256,7 +257,7 @@ func (a *app) handle(m *backplane.Msg) {
 		if !ok {
 			a.Errorf("event: reply %q", m.Reply)
 		}
-		put(a, a.events, appEvent{socket, m.Reply, receipt, backplane.Redelivered(m), payload})
+		put(a, a.events, appEvent{socket, m.Reply, receipt, backplane.Redelivered(m), m.Header.Get(backplane.HeaderTrace), payload})
 	case ok && verb == verbAlive: // as a worker that does not count, unless the test says otherwise
 		answer := &backplane.Msg{Subject: m.Reply}
 		if f := a.alive.Load(); f != nil {

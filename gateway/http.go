@@ -140,8 +140,8 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.engine(rw, r, gw.echoes(r.URL.Path))
 	case strings.HasPrefix(r.URL.Path, gw.options.HTTP.Path):
 		gw.bundles.serve(rw, r, strings.TrimPrefix(r.URL.Path, gw.options.HTTP.Path))
-	case gw.options.Page != nil:
-		gw.options.Page.ServeHTTP(rw, r)
+	case gw.options.HTTP.Page != nil:
+		gw.options.HTTP.Page.ServeHTTP(rw, r)
 	default:
 		http.NotFound(rw, r)
 	}

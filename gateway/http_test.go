@@ -69,7 +69,7 @@ func TestBundles(t *testing.T) {
 	}
 	r := newRig(t, func(o *Options) {
 		o.HTTP.ClientDir = dir
-		o.Page = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusTeapot) })
+		o.HTTP.Page = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusTeapot) })
 	})
 	p := r.browser()
 	for path, want := range map[string]answer{

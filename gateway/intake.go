@@ -245,6 +245,7 @@ func (in *intake) emit(m *backplane.Msg, to target, shards uint64) {
 		shards |= in.home(room) | in.gw.interest.Shards(in.gw.conn.Room(to.nsp, room))
 	}
 	in.gw.metrics.emits.Inc()
+	e.Trace = in.gw.tracer.parent(m)
 	b := &broadcast{target: to, emit: e, reply: m.Reply, mark: mark}
 	if b.emit.Ask = e.Ask && m.Reply != "" && to.nsp != "" && to.match == nil; b.emit.Ask {
 		b.tally = newTally(in.gw, m.Reply, shards)

@@ -23,6 +23,7 @@ type entry struct {
 	attachments [][]byte
 	start, end  int // of its JSON: in text, plus cut
 	ackID       uint64
+	trace       *traced // nil for nearly all
 	wantsAck    bool
 	again       uint8 // how many homes have had it and were lost
 	fatal       uint8 // how many of them while it was the oldest that they were not done with
@@ -77,6 +78,9 @@ func (g *ledger) had(n int) int {
 func (g *ledger) drop(n int) {
 	for range n {
 		g.size -= g.entries[g.head].size()
+		if t := g.entries[g.head].trace; t != nil {
+			t.end()
+		}
 		g.entries[g.head] = entry{}
 		g.head++
 	}

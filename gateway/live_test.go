@@ -41,6 +41,8 @@ func TestOptionsThatReload(t *testing.T) {
 		switch field.Kind() {
 		case reflect.Int, reflect.Int64:
 			field.SetInt(field.Int() + 77)
+		case reflect.Float64:
+			field.SetFloat(field.Float() + 0.5)
 		case reflect.Bool:
 			field.SetBool(!field.Bool())
 		case reflect.String:

@@ -30,6 +30,7 @@ type Options struct {
 	Drain     DrainOptions      `embed:""`
 	Auth      auth.Options      `embed:""`
 	Rate      RateOptions       `embed:""`
+	Trace     TraceOptions      `embed:""`
 
 	LoopOptions `embed:""`
 
@@ -41,8 +42,6 @@ type Options struct {
 	Log *zap.Logger `kong:"-"`
 	// Metrics, if set, is where metrics are registered.
 	Metrics prometheus.Registerer `kong:"-"`
-	// Page, if set, serves the requests outside the Socket.IO path.
-	Page http.Handler `kong:"-"`
 }
 
 // EngineOptions are Engine.IO's and Socket.IO's own settings, with their defaults.
@@ -98,6 +97,8 @@ type HTTPOptions struct {
 	Cookie         string `name:"cookie" help:"Name of a cookie that carries the session id; empty sends none."`
 	PageDir        string `name:"page-dir" help:"Directory of static files to serve outside the Socket.IO path; nothing is served there if empty."`
 	ClientDir      string `name:"client-dir" default:"node_modules/socket.io-client/dist" help:"Directory of the client bundles to serve; where npm installs socket.io-client."`
+	// Page, if set, serves the requests outside the Socket.IO path.
+	Page http.Handler `kong:"-"`
 }
 
 // Limits bound what clients can make the gateway hold or do.
@@ -235,7 +236,7 @@ func (o *Options) check() error {
 	case len(o.HTTP.Path) < 2 || o.HTTP.Path[0] != '/':
 		return fmt.Errorf("%w: path %q does not begin with a slash", ErrOptions, o.HTTP.Path)
 	}
-	return errors.Join(o.Rate.check(), o.HTTP.Deflate.check())
+	return errors.Join(o.Rate.check(), o.HTTP.Deflate.check(), o.Trace.check())
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -66,7 +66,8 @@ func (d Direct) EmitAck(ctx context.Context, event string, args ...any) (Args, e
 	}
 	ctx, cancel := d.t.patience(ctx)
 	defer cancel()
-	return d.t.askSocket(ctx, s.id, s.Context().Done(), event, args)
+	t := d.t.Traced(ctx)
+	return t.askSocket(ctx, s.id, s.Context().Done(), event, args)
 }
 
 // askSocket emits to one socket and waits for its acknowledgement, or until gone is closed. Without gone, of a socket that is not
@@ -81,6 +82,7 @@ func (t *Target) askSocket(ctx context.Context, id string, gone <-chan struct{},
 	}
 	t.tell(event, args)
 	a.metrics.emits.Inc()
+	span := t.begin(event)
 	emit := t.emit(p)
 	if gone == nil {
 		emit.Namespace = t.nsp.name
@@ -96,8 +98,10 @@ func (t *Target) askSocket(ctx context.Context, id string, gone <-chan struct{},
 		published: func() { a.encoders.put(enc) },
 	}, func(_ int, m *backplane.Msg) { answer, bad = ackArgs(m) })
 	if err != nil {
+		finish(span, err)
 		return nil, ackFailed(err)
 	}
+	finish(span, bad)
 	return answer, bad
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"patchbay/backplane"
 )
 
@@ -26,6 +28,7 @@ type Event struct {
 	acked atomic.Bool
 	room  [4]Arg // most events have no more, their names included
 	scope scope
+	span  trace.Span // of its handlers; nil if it is not traced
 }
 
 // scope is the context of an event's handlers. It is part of the event, so that it costs nothing of its own.
@@ -74,7 +77,7 @@ func (e *Event) Ack(args ...any) error {
 		e.acked.Store(false) // nothing was sent
 		return err
 	}
-	return conn.Acknowledge(backplane.EncodePayload(e.reply, "", p))
+	return e.acknowledge(conn, p)
 }
 
 // confirms reports whether the event was acknowledged, which tells the gateway that it is done with.
@@ -115,11 +118,15 @@ func (s *Socket) handleEvent(t task) (acked bool) {
 	}
 	all, filters, handlers := s.nsp.Handlers.forEvent(e.Name)
 	ownAll, ownFilters, own := s.own.Load().forEvent(e.Name)
+	e.trace(s, t.msg, len(handlers)+len(own) > 0)
 	s.give(e, all)
 	s.give(e, ownAll)
 	if s.passes(e, filters) && s.passes(e, ownFilters) {
 		s.give(e, handlers)
 		s.give(e, own)
+	}
+	if e.span != nil {
+		e.span.End()
 	}
 	return e.confirms()
 }
@@ -128,6 +135,7 @@ func (s *Socket) handleEvent(t task) (acked bool) {
 func (s *Socket) give(e *Event, list []*EventHandler) {
 	for _, h := range list {
 		if err := s.guard(func() error { return (*h)(&e.scope, s, e) }); err != nil {
+			e.failed(err)
 			s.failed(e.Name, err)
 		}
 	}
@@ -137,6 +145,7 @@ func (s *Socket) give(e *Event, list []*EventHandler) {
 func (s *Socket) passes(e *Event, list []*EventHandler) bool {
 	for _, h := range list {
 		if err := s.guard(func() error { return (*h)(&e.scope, s, e) }); err != nil {
+			e.failed(err)
 			s.failed(e.Name, err)
 			return false
 		}

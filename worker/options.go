@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"patchbay/backplane"
@@ -60,6 +61,8 @@ type Options struct {
 	Log *zap.Logger `kong:"-"`
 	// Metrics, if set, is where the worker's metrics are registered.
 	Metrics prometheus.Registerer `kong:"-"`
+	// Tracer, if set, makes spans for the events that gateways trace; see docs/tracing.md.
+	Tracer trace.TracerProvider `kong:"-"`
 }
 
 // complete fills in defaults and checks.

@@ -60,6 +60,15 @@ func (t Target) EmitAck(ctx context.Context, event string, args ...any) ([]Respo
 	if err != nil {
 		return nil, ackFailed(err)
 	}
+	t = t.Traced(ctx)
+	span := t.begin(event)
+	answers, err := t.answers(ctx, nodes, event, args)
+	finish(span, err)
+	return answers, err
+}
+
+// answers emits, and gathers the answers of some gateways' sockets.
+func (t *Target) answers(ctx context.Context, nodes map[string]struct{}, event string, args []any) ([]Response, error) {
 	p, err := t.poll(nodes, event, args)
 	if err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func (r Remote) Emit(event string, args ...any) error { return r.Target().Emit(e
 
 // EmitAck sends an event and waits for the client's acknowledgement; see [Socket.EmitAck].
 func (r Remote) EmitAck(ctx context.Context, event string, args ...any) (Args, error) {
-	t := r.nsp.All()
+	t := r.nsp.Traced(ctx)
 	ctx, cancel := t.patience(ctx)
 	defer cancel()
 	return t.askSocket(ctx, r.id, nil, event, args)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"patchbay/backplane"
 )
 
@@ -20,7 +22,8 @@ type Target struct {
 	node     string
 	timeout  time.Duration // of acknowledgements; 0: Options.AckTimeout
 	volatile bool
-	plain    bool // not to be compressed
+	plain    bool               // not to be compressed
+	trace    *trace.SpanContext // what the emits are part of; nil if they are not traced
 }
 
 // To adds rooms, or sockets by their ids; whoever is in several gets one copy.
@@ -111,8 +114,11 @@ func (t Target) Emit(event string, args ...any) error {
 	}
 	t.tell(event, args)
 	a.metrics.emits.Inc()
+	span := t.begin(event)
 	e := t.emit(p)
-	return t.publish(conn, &e, "")
+	err = t.publish(conn, &e, "")
+	finish(span, err)
+	return err
 }
 
 // Send is Emit of the event "message".
@@ -120,7 +126,7 @@ func (t Target) Send(args ...any) error { return t.Emit("message", args...) }
 
 // emit makes the emit of a payload, as far as it does not depend on subjects.
 func (t *Target) emit(p backplane.Payload) backplane.Emit {
-	return backplane.Emit{Payload: p, Except: t.except, Volatile: t.volatile, Uncompressed: t.plain}
+	return backplane.Emit{Payload: p, Except: t.except, Volatile: t.volatile, Uncompressed: t.plain, Trace: t.trace}
 }
 
 // tell tells the handlers of OnAnyOutgoing.

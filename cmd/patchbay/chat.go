@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"patchbay/backplane"
 	"patchbay/examples/chat/app"
 	"patchbay/internal/ops"
@@ -10,11 +12,12 @@ import (
 )
 
 // openChat starts a worker of the chat example.
-func openChat(ctx context.Context, server *backplane.Server, p ops.Process) (*worker.App, error) {
+func openChat(ctx context.Context, server *backplane.Server, tracer trace.TracerProvider, p ops.Process) (*worker.App, error) {
 	w, err := worker.New(worker.Options{
 		Backplane: backplane.Options{Server: server},
 		Log:       p.Log,
 		Metrics:   p.Metrics,
+		Tracer:    tracer,
 	})
 	if err != nil {
 		return nil, err

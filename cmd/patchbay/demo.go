@@ -48,6 +48,12 @@ func (c *demoCommand) open(ctx context.Context, p ops.Process, a *again) (part o
 			err = errors.Join(err, all.Stop(context.WithoutCancel(ctx)))
 		}
 	}()
+	o := c.Gateway
+	t, err := openTracing(ctx, &o, "patchbay-demo", p)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, t)
 	server, err := backplane.StartServer(backplane.ServerOptions{Log: p.Log})
 	if err != nil {
 		return nil, err
@@ -58,14 +64,13 @@ func (c *demoCommand) open(ctx context.Context, p ops.Process, a *again) (part o
 		return nil, err
 	}
 	all = append(all, r)
-	w, err := openChat(ctx, server, p)
+	w, err := openChat(ctx, server, t.Provider(), p)
 	if err != nil {
 		return nil, err
 	}
 	all = append(all, w)
-	o := c.Gateway
 	o.Backplane.Server, o.Backplane.Name = server, "gateway"
-	o.Page = page.Handler()
+	o.HTTP.Page = page.Handler()
 	g, err := openGateway(ctx, o, p)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"go.uber.org/zap"
 
@@ -17,8 +18,16 @@ type gatewayCommand struct {
 // Run runs a gateway until ctx ends. kong calls it.
 func (c *gatewayCommand) Run(ctx context.Context, log *zap.Logger, a *again) error {
 	return ops.Run(ctx, c.Ops, log, func(ctx context.Context, p ops.Process) (ops.Part, error) {
-		g, err := openGateway(ctx, c.Gateway, p)
-		return gatewayPart{g, a, func(c *cli) gateway.Options { return c.Gateway.Gateway }}, err
+		o := c.Gateway
+		t, err := openTracing(ctx, &o, "patchbay-gateway", p)
+		if err != nil {
+			return nil, err
+		}
+		g, err := openGateway(ctx, o, p)
+		if err != nil {
+			return nil, errors.Join(err, t.Stop(context.WithoutCancel(ctx)))
+		}
+		return stack{t, gatewayPart{g, a, func(c *cli) gateway.Options { return c.Gateway.Gateway }}}, nil
 	})
 }
 

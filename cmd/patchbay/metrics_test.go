@@ -16,6 +16,7 @@ import (
 	"patchbay/backplane"
 	"patchbay/gateway"
 	"patchbay/internal/ops"
+	"patchbay/internal/tracing"
 	"patchbay/router"
 	"patchbay/worker"
 )
@@ -134,6 +135,7 @@ func declared(t *testing.T) []described {
 	}
 	r.MustRegister(ops.NewBuildInfo())
 	ops.NewReloadMetrics(r)
+	tracing.NewMetrics(r)
 	all := make([]described, 0, len(r.all))
 	for _, d := range r.all {
 		all = append(all, d)
@@ -147,7 +149,7 @@ func metricsText(all []described) string {
 	var b strings.Builder
 	b.WriteString(metricsHead)
 	for _, section := range [][2]string{
-		{"build|reload", "Every part"}, {"backplane", "Every part: the backplane"}, {"gateway", "Gateways"}, {"router", "Routers"}, {"worker", "Workers"},
+		{"build|reload|trace", "Every part"}, {"backplane", "Every part: the backplane"}, {"gateway", "Gateways"}, {"router", "Routers"}, {"worker", "Workers"},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n\n| metric | kind | labels | meaning |\n|-|-|-|-|\n", section[1])
 		for _, d := range all {

@@ -14,6 +14,7 @@ import (
 	"patchbay/examples/page"
 	"patchbay/gateway"
 	"patchbay/internal/ops"
+	"patchbay/internal/tracing"
 	"patchbay/router"
 	"patchbay/worker"
 )
@@ -37,7 +38,7 @@ func Whole(name, description string, files fs.FS, register func(*worker.App, *za
 		elsewhere = elsewhere || part.Flag != nil && part.Flag.Name == "nats"
 	}
 	ctx, stop := ops.Interruptible(context.Background())
-	err := f.runWhole(ctx, elsewhere, files, register)
+	err := f.runWhole(ctx, name, elsewhere, files, register)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, name+":", err)
@@ -45,21 +46,26 @@ func Whole(name, description string, files fs.FS, register func(*worker.App, *za
 	}
 }
 
-func (f *wholeFlags) runWhole(ctx context.Context, elsewhere bool, files fs.FS, register func(*worker.App, *zap.Logger) error) error {
+func (f *wholeFlags) runWhole(ctx context.Context, name string, elsewhere bool, files fs.FS, register func(*worker.App, *zap.Logger) error) error {
 	if elsewhere {
-		return f.run(ctx, register)
+		return f.run(ctx, name, register)
 	}
 	log, err := ops.NewLog(f.LogLevel)
 	if err != nil {
 		return err
 	}
 	return ops.Run(ctx, f.Ops, log, func(ctx context.Context, p ops.Process) (ops.Part, error) {
+		t, err := openTracing(ctx, name, p)
+		if err != nil {
+			return nil, err
+		}
+		f.Worker.Tracer = t.Provider()
 		w := &whole{}
 		if err := w.open(ctx, f, p, files, register); err != nil {
-			return nil, errors.Join(err, w.Stop(context.WithoutCancel(ctx)))
+			return nil, errors.Join(err, traced{w, t}.Stop(context.WithoutCancel(ctx)))
 		}
-		_, err := fmt.Fprintf(os.Stdout, "Open http://%s/\n", w.gateway.Addr()) // whoever typed the command waits to read this
-		return w, err
+		_, err = fmt.Fprintf(os.Stdout, "Open http://%s/\n", w.gateway.Addr()) // whoever typed the command waits to read this
+		return traced{w, t}, err
 	})
 }
 
@@ -91,8 +97,12 @@ func (w *whole) open(ctx context.Context, f *wholeFlags, p ops.Process, files fs
 		return err
 	}
 	w.worker = app
-	o := gateway.Options{Backplane: link, Listen: f.Listen, Page: page.Handler(files), Log: p.Log, Metrics: p.Metrics}
-	o.HTTP.ClientDir = f.ClientDir
+	o := gateway.Options{Backplane: link, Listen: f.Listen, Log: p.Log, Metrics: p.Metrics}
+	o.Trace.Provider = f.Worker.Tracer
+	if o.Trace.Ratio, err = tracing.Ratio(0, os.LookupEnv); err != nil {
+		return err
+	}
+	o.HTTP.ClientDir, o.HTTP.Page = f.ClientDir, page.Handler(files)
 	w.gateway, err = gateway.Open(ctx, o)
 	return err
 }

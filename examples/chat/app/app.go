@@ -44,13 +44,13 @@ func Register(w *worker.App, log *zap.Logger) {
 	worker.OnAck2(io, "join", func(ctx context.Context, s *worker.Socket, room, name string) (string, error) {
 		return "ok", join(ctx, s, cut(room, maxRoom, "lobby"), cut(name, maxName, "somebody"))
 	})
-	worker.OnAck(io, "chatMessage", func(_ context.Context, s *worker.Socket, text string) (string, error) {
+	worker.OnAck(io, "chatMessage", func(ctx context.Context, s *worker.Socket, text string) (string, error) {
 		who, ok := worker.Get[person](s, "person")
 		if !ok {
 			return "", errors.New("a message from somebody in no room")
 		}
 		text = cut(text, maxText, "…")
-		return "ok", io.To(who.Room).Emit("chatMessage", message{who.Name, text, who.Room, time.Now().UTC()})
+		return "ok", io.To(who.Room).Traced(ctx).Emit("chatMessage", message{who.Name, text, who.Room, time.Now().UTC()})
 	})
 	worker.OnAck0(io, "who", func(ctx context.Context, s *worker.Socket) ([]string, error) {
 		who, _ := worker.Get[person](s, "person")
