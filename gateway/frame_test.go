@@ -266,20 +266,41 @@ func (r *rig) sink(worker string) {
 // BenchmarkEvent is a client's event from its frame to the publish, and the confirmation of it. The NATS server and a client of it
 // that takes the events are in the process: allocations that are not the gateway's.
 func BenchmarkEvent(b *testing.B) {
-	r, l := bench(b)
+	once, end := events(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		once()
+	}
+	end()
+}
+
+// events returns what has a client send one event, and what ends it.
+func events(t testing.TB) (once, end func()) {
+	r, l := bench(t)
 	c := dummy(l, false)
 	k := c.session.sockets[0]
 	r.sink(k.worker)
 	frame := maskedFrame(true, ws.OpText, `42["news",{"a":1,"b":"some text of a common length"}]`)
 	data := make([]byte, len(frame))
-	b.ReportAllocs()
-	for b.Loop() {
+	once = func() {
 		copy(data, frame)
 		c.read(data)
 		k.confirm(k.number)
 	}
-	if c.state != connOpen {
-		b.Error("closed")
+	return once, func() {
+		if c.state != connOpen {
+			t.Error("closed")
+		}
+		l.end(c)
 	}
-	l.end(c)
+}
+
+// An event allocates once in the gateway; the other five are NATS's, on its way to the worker's process, which is this one here.
+func TestEventAllocates(t *testing.T) {
+	once, end := events(t)
+	once() // what is made with the first
+	if n := testing.AllocsPerRun(500, once); n > 6 {
+		t.Errorf("%v allocations an event", n)
+	}
+	end()
 }

@@ -173,24 +173,48 @@ func benchmarkBroadcast(b *testing.B, flags sessionFlags) {
 	r := newRig(b)
 	l := r.gw.loops[0]
 	r.onLoop(l, func() {
-		all := crowd(r, l, 1000)
-		for i, k := range all {
-			k.session.conn = &conn{loop: l, state: connOpen, session: k.session}
-			if i%10 == 0 {
-				k.session.speak(flags)
-			}
-		}
-		e := payload(`["news",{"a":1,"b":"some text of a common length"}]`)
+		once, end := broadcasts(r, l, flags)
 		b.ReportAllocs()
 		for b.Loop() {
-			(&broadcast{target: target{nsp: "/crowd", whole: true}, wire: encodeEvent("/crowd", e, "")}).run(l)
-			for i, c := range l.pending.dirty { // as if all were written
-				c.written(c.queued)
-				c.out, c.dirty = c.out[:0], false
-				l.pending.dirty[i] = nil
-			}
-			l.pending.dirty = l.pending.dirty[:0]
+			once()
 		}
-		disperse(all)
+		end()
 	})
+}
+
+// broadcasts returns what makes one broadcast to a thousand sockets, of which every tenth has some flags, and what ends it. For the loop's goroutine.
+func broadcasts(r *rig, l *loop, flags sessionFlags) (once, end func()) {
+	all := crowd(r, l, 1000)
+	for i, k := range all {
+		k.session.conn = &conn{loop: l, state: connOpen, session: k.session}
+		if i%10 == 0 {
+			k.session.speak(flags)
+		}
+	}
+	e := payload(`["news",{"a":1,"b":"some text of a common length"}]`)
+	return func() {
+		(&broadcast{target: target{nsp: "/crowd", whole: true}, wire: encodeEvent("/crowd", e, "")}).run(l)
+		for i, c := range l.pending.dirty { // as if all were written
+			c.written(c.queued)
+			c.out, c.dirty = c.out[:0], false
+			l.pending.dirty[i] = nil
+		}
+		l.pending.dirty = l.pending.dirty[:0]
+	}, func() { disperse(all) }
+}
+
+// A broadcast allocates a little for itself and nothing for its recipients; if some speak msgpack, once more for all of them.
+func TestBroadcastAllocates(t *testing.T) {
+	for flags, most := range map[sessionFlags]float64{0: 5, flagMsgpack: 16} {
+		r := newRig(t)
+		l := r.gw.loops[0]
+		r.onLoop(l, func() {
+			once, end := broadcasts(r, l, flags)
+			once() // queues get their size
+			if n := testing.AllocsPerRun(50, once); n > most {
+				t.Errorf("flags %b: %v allocations a broadcast to 1,000, %v were the most", flags, n, most)
+			}
+			end()
+		})
+	}
 }

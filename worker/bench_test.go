@@ -11,12 +11,7 @@ import (
 // and the server between them included. Events are sent in windows, so that it is throughput.
 func BenchmarkDispatch(b *testing.B) {
 	const window = 256
-	server := startServer(b)
-	g := newGateway(b, server, "g1")
-	app := start(b, server, worker.Options{}, func(app *worker.App) {
-		worker.OnAck(app.Namespace("/"), "echo", func(_ ctxt, _ socket, text string) (string, error) { return text, nil })
-	})
-	c := g.dial(app, "/")
+	g, c := echoes(b)
 	b.ReportAllocs()
 	sent, got := 0, 0
 	for b.Loop() {
@@ -29,6 +24,35 @@ func BenchmarkDispatch(b *testing.B) {
 	}
 	for ; got < sent; got++ {
 		<-c.acks
+	}
+}
+
+// echoes starts a worker that echoes, and a client.
+func echoes(t testing.TB) (*fakeGateway, *client) {
+	server := startServer(t)
+	g := newGateway(t, server, "g1")
+	app := start(t, server, worker.Options{}, func(app *worker.App) {
+		worker.OnAck(app.Namespace("/"), "echo", func(_ ctxt, _ socket, text string) (string, error) { return text, nil })
+	})
+	return g, g.dial(app, "/")
+}
+
+// An event and its acknowledgement, with both of NATS's clients and the server between them in this process: of the allocations four are the worker's,
+// for the event, its name, its argument and the answer. A pool under the race detector forgets at random, which is what the limit has to spare.
+func TestDispatchAllocates(t *testing.T) {
+	const window = 100 // so that messages leave together, as under load
+	g, c := echoes(t)
+	once := func() {
+		for range window {
+			c.event(g.conn.SocketAck(c.id, "1"), `["echo","hello, world"]`, nil)
+		}
+		for range window {
+			<-c.acks
+		}
+	}
+	once()
+	if n := testing.AllocsPerRun(10, once) / window; n > 25 {
+		t.Errorf("%v allocations an event and its acknowledgement", n)
 	}
 }
 

@@ -23,7 +23,10 @@ type progress struct {
 
 // startAt notes after which event the socket comes here, if the gateway counts.
 func (p *progress) startAt(text []byte) {
-	if number, err := strconv.ParseUint(string(text), 10, 64); err == nil && !p.counts.Load() {
+	if len(text) == 0 || p.counts.Load() { // as for nearly every event, and an error of the parser's would be on the heap
+		return
+	}
+	if number, err := strconv.ParseUint(string(text), 10, 64); err == nil {
 		p.received.Store(number)
 		p.done.Store(number)
 		p.counts.Store(true)
