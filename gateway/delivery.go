@@ -154,6 +154,7 @@ func (k *socket) abandonEvents() {
 // abandonGiven forgets what the worker has been given: it gets it done, and the client does not wait for that.
 func (k *socket) abandonGiven() {
 	if g := k.ledger; g != nil && g.given > 0 {
+		g.mark(g.given, outcomeAbandoned)
 		g.drop(g.given)
 		g.detach()
 		k.tidy()
