@@ -76,6 +76,7 @@ const (
 	OpUser       ControlOp = "user"       // make User the socket's user, "" for none
 	OpHandshake  ControlOp = "handshake"  // the socket's handshake and the payload of its CONNECT
 	OpDisconnect ControlOp = "disconnect" // take the socket out of its namespace; with Close end its session
+	OpStatus     ControlOp = "status"     // the Link; what VerbStatus of a socket stands for
 )
 
 // Control is a request to the gateway that holds a socket, on Subjects.SocketControl.
@@ -122,6 +123,7 @@ type ControlReply struct {
 	Auth      json.RawMessage `json:"auth,omitempty"`      // likewise: the CONNECT's payload, if there was one
 	User      string          `json:"user,omitempty"`      // likewise: whom the client's token names
 	Claims    json.RawMessage `json:"claims,omitempty"`    // likewise: what it says
+	Link      *Link           `json:"link,omitempty"`      // answers OpStatus
 }
 
 // NoSocket is ControlReply.Error when the socket is not, or no longer, there.

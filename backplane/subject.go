@@ -105,6 +105,12 @@ func (s Subjects) SocketEmit(id string) string { return s.socket(id) + ".emit" }
 // data, info (see Control). The gateway that holds the socket answers.
 func (s Subjects) SocketControl(id string) string { return s.socket(id) + ".control" }
 
+// SocketStatus is where a router asks about a socket's client, for its status page: see VerbStatus.
+func (s Subjects) SocketStatus(id string) string { return s.socket(id) + "." + VerbStatus }
+
+// SocketEnd is where a router disconnects a socket, for its status page: see VerbEnd.
+func (s Subjects) SocketEnd(id string) string { return s.socket(id) + "." + VerbEnd }
+
 // SocketAck is where the acknowledgement that a client asked for goes. It survives a move of the socket. The reply
 // subjects of events say more: see Receipt.
 func (s Subjects) SocketAck(id string, ackID string) string { return s.socket(id) + ".ack." + ackID }

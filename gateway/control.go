@@ -26,6 +26,19 @@ type control struct {
 	request backplane.Control
 }
 
+// decode reads a request. Those of the status page may ask for what their verbs say and for nothing else.
+func (t *control) decode(verb string, data []byte) error {
+	if verb == backplane.VerbStatus {
+		t.request.Op = backplane.OpStatus
+		return nil
+	}
+	err := json.Unmarshal(data, &t.request)
+	if verb == backplane.VerbEnd {
+		t.request = backplane.Control{Op: backplane.OpDisconnect, Close: t.request.Close}
+	}
+	return err
+}
+
 func (t *control) run(l *loop) {
 	k := l.sockets[t.id]
 	if k == nil || !k.here() || t.request.Namespace != "" && t.request.Namespace != k.nsp.name {
@@ -62,6 +75,8 @@ func (t *control) perform(k *socket, reply *backplane.ControlReply) error {
 	switch c.Op {
 	case backplane.OpInfo:
 		reply.Data = k.data
+	case backplane.OpStatus:
+		reply.Link = k.session.link()
 	case backplane.OpHandshake:
 		reply.Data, reply.Handshake, reply.Auth = k.data, k.session.handshake, k.auth
 		if identity := k.nsp.loop.tokens.of(k); identity != nil {

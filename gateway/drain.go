@@ -161,6 +161,8 @@ func (d *drain) step() {
 	d.first++
 	d.note(d.batch - budget)
 	gw.metrics.remain(d.left)
+	left := d.left
+	gw.remains.Store(&left)
 }
 
 // note counts closes, and the most of them in one second.

@@ -87,6 +87,7 @@ type front struct {
 	running sync.WaitGroup
 	phase   atomic.Int32
 	stop    sync.Once
+	remains atomic.Pointer[remains] // of a drain; nil before
 	tools
 }
 

@@ -99,6 +99,8 @@ func (in *intake) own(m *backplane.Msg, verb, arg string) {
 		in.emit(m, target{whole: true, local: true}, in.gw.allLoops())
 	case "control":
 		in.sweep(m)
+	case backplane.VerbStatus:
+		in.gw.tellStatus(m.Reply)
 	case verbPoll:
 		in.pollFor(m)
 	case verbHandoff:
@@ -181,10 +183,10 @@ func (in *intake) toSocket(m *backplane.Msg, id, verb, arg string) {
 		in.emit(m, target{room: id, socket: true}, in.home(id)|in.gw.interest.Shards(m.Subject))
 	case verbTake:
 		in.handoff(m, "")
-	case "control":
+	case "control", backplane.VerbStatus, backplane.VerbEnd:
 		c := &control{id: id, reply: m.Reply}
-		if err := json.Unmarshal(m.Data, &c.request); err != nil {
-			in.bad(m, "control: "+err.Error())
+		if err := c.decode(verb, m.Data); err != nil {
+			in.bad(m, verb+": "+err.Error())
 			return
 		}
 		if in.toOwn(id, m.Reply, own{control: c}, backplane.Payload{}) {
