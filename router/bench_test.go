@@ -108,6 +108,7 @@ func BenchmarkMembership(b *testing.B) {
 	middle := middleID(table.index)
 	run("namespace sockets page in the middle", backplane.Query{Op: backplane.QuerySockets, Namespace: "/", After: middle})
 	run("namespace sockets page less a room", backplane.Query{Op: backplane.QuerySockets, Namespace: "/", Except: []string{roomName(1)}})
+	benchmarkStatus(b, s)
 	b.Run("join and leave", func(b *testing.B) {
 		b.ReportAllocs()
 		n := table.nodes["gateway0"]
@@ -126,4 +127,37 @@ func BenchmarkMembership(b *testing.B) {
 func middleID(x *index) string {
 	o := &x.namespaces.at(x.byName["/"]).sockets
 	return x.id(o.blocks[len(o.blocks)/2][0])
+}
+
+// benchmarkStatus is what the status page costs the router's loop: its overview, a step and a whole pass of the search for the
+// largest rooms, and a name that is looked up.
+func benchmarkStatus(b *testing.B, s *queries) {
+	r := newRanking(s.table.index)
+	b.Run("largest rooms, one step", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			r.wanted, r.top.Known = start(), false
+			r.step(start())
+		}
+	})
+	b.Run("largest rooms, all steps", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			r.top.Known, r.busy, r.wanted = false, false, start()
+			for !r.top.Known {
+				r.step(start())
+			}
+		}
+	})
+	b.Run("find a user", func(b *testing.B) {
+		for b.Loop() {
+			s.table.index.lookUp("u0000001")
+		}
+	})
+	b.Run("find a socket", func(b *testing.B) {
+		id := middleID(s.table.index)
+		for b.Loop() {
+			s.table.index.lookUp(id)
+		}
+	})
 }

@@ -103,6 +103,11 @@
 // ends without a renewal for a lease, and its watcher goes to another router when this one stops or dies. docs/membership.md has
 // what a watcher can rely on.
 //
+// # The status page
+//
+// Package status serves it. What it shows comes from looks: functions that the loop runs between two turns, each of a cost that
+// does not depend on how many sockets there are. The largest rooms are searched for a part at a time, while somebody wants to know.
+//
 // # Starting and stopping
 //
 // A router that starts says hello, upon which workers beat and gateways publish a batch. It takes

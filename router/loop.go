@@ -87,7 +87,7 @@ func newLoop(o Options, conn *backplane.Conn, now time.Time) *loop {
 	}
 	l.queries = &queries{
 		table: l.table, leases: l.leases, workers: l.workers, wait: o.QueryWait, max: o.MaxQueries,
-		budget: int(conn.MaxPayload()) * 3 / 4,
+		budget: int(conn.MaxPayload()) * 3 / 4, ranking: newRanking(l.table.index),
 	}
 	l.watches = newWatches(l.table, o.Lease, o.MaxWatches, l.queries.budget/2)
 	l.watches.subject = conn.Watch(backplane.NewID('r'), "") // of this start: watches end with it
@@ -118,7 +118,7 @@ func (l *loop) open(ctx context.Context) error {
 }
 
 // run is the goroutine, until stop is closed; close follows.
-func (l *loop) run(stop <-chan struct{}) {
+func (l *loop) run(stop <-chan struct{}, looks <-chan *look) {
 	ticker := time.NewTicker(max(l.o.Beat/ticksPerBeat, time.Millisecond))
 	defer ticker.Stop()
 	for {
@@ -133,6 +133,8 @@ func (l *loop) run(stop <-chan struct{}) {
 		case <-ticker.C:
 			l.tick(time.Now())
 			l.endTurn()
+		case k := <-looks:
+			k.take(l, time.Now())
 		case <-stop:
 			return
 		}
@@ -197,6 +199,7 @@ func (l *loop) tick(now time.Time) {
 	l.watches.expire(now)
 	l.carry(l.admission.tick(now))
 	l.learn(now)
+	l.queries.ranking.step(now)
 	l.replies(l.queries.poll(now))
 	l.measure()
 }

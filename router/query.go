@@ -44,6 +44,7 @@ type queries struct {
 	budget  int  // bytes of a page, as JSON
 	warm    bool // the index has had the chance to learn
 	waiting []question
+	ranking ranking
 }
 
 // question is a query that waits.

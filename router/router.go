@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"patchbay/backplane"
 )
 
@@ -22,12 +24,14 @@ var ErrStopped = errors.New("router: stopped")
 
 // Router is a running router. Its methods may be called from any goroutine.
 type Router struct {
-	conn *backplane.Conn
-	warm *atomic.Bool
-	stop chan struct{} // closed by Stop
-	once sync.Once
-	last context.Context // Stop's, set before stop is closed
-	done chan struct{}   // closed by the loop at its end
+	conn  *backplane.Conn
+	warm  *atomic.Bool
+	log   *zap.Logger
+	looks chan *look
+	stop  chan struct{} // closed by Stop
+	once  sync.Once
+	last  context.Context // Stop's, set before stop is closed
+	done  chan struct{}   // closed by the loop at its end
 }
 
 // Open connects to NATS, trying until ctx ends, and starts the router: one goroutine, which
@@ -45,11 +49,11 @@ func Open(ctx context.Context, o Options) (*Router, error) {
 		conn.Close()
 		return nil, fmt.Errorf("open router: %w", err)
 	}
-	r := &Router{conn: conn, warm: &l.warm, stop: make(chan struct{}), done: make(chan struct{})}
+	r := &Router{conn: conn, warm: &l.warm, log: o.Log, looks: make(chan *look), stop: make(chan struct{}), done: make(chan struct{})}
 	//patchbay:goroutine the router's loop: Stop closes stop and waits for done
 	go func() {
 		defer close(r.done)
-		l.run(r.stop)
+		l.run(r.stop, r.looks)
 		l.close(r.last)
 	}()
 	return r, nil

@@ -79,6 +79,7 @@ type node struct {
 type ending struct {
 	epoch uint64
 	left  bool // it said so itself
+	at    time.Time
 }
 
 // over reports whether an epoch of the node can bring nothing any more. A node whose lease ran out may have
@@ -101,7 +102,7 @@ func (t *table) feed(b *backplane.Batch, now time.Time) (outcome, effects) {
 	case n == nil && t.gone[b.Node].over(b.Epoch), n != nil && b.Epoch < n.epoch:
 		return stale, out
 	case n == nil && b.Leaving:
-		t.remember(b.Node, ending{epoch: b.Epoch, left: true})
+		t.remember(b.Node, ending{epoch: b.Epoch, left: true, at: now})
 		return parted, out
 	case n == nil:
 		if e, ok := t.gone[b.Node]; ok && e.epoch == b.Epoch {
@@ -169,7 +170,7 @@ func (t *table) leave(n *node, b *backplane.Batch, now time.Time, out *effects) 
 	if t.index.claims(n.ref) {
 		out.Lost = append(out.Lost, backplane.Lost{Node: n.id, Epoch: n.epoch})
 	}
-	t.remove(n, true)
+	t.remove(n, true, now)
 	t.pump(now, out)
 }
 
@@ -179,17 +180,17 @@ func (t *table) drop(id string, epoch uint64, now time.Time) (out effects) {
 	if n == nil || n.epoch != epoch {
 		return out
 	}
-	t.remove(n, false)
+	t.remove(n, false, now)
 	t.pump(now, &out)
 	return out
 }
 
 // remove takes a node out of the table, with the mending of its gap if there is one.
-func (t *table) remove(n *node, left bool) {
+func (t *table) remove(n *node, left bool, now time.Time) {
 	t.stop(n)
 	t.index.removeNode(n.ref)
 	delete(t.nodes, n.id)
-	t.remember(n.id, ending{epoch: n.epoch, left: left})
+	t.remember(n.id, ending{epoch: n.epoch, left: left, at: now})
 }
 
 // remember notes a node's end.
