@@ -15,12 +15,14 @@ import (
 	"patchbay/gateway"
 	"patchbay/internal/ops"
 	"patchbay/router"
+	"patchbay/router/status"
 )
 
 // demoCommand takes the gateway's options. Those that say where NATS is are without effect: the
 // demo brings its own.
 type demoCommand struct {
 	Gateway gateway.Options `embed:""`
+	Status  status.Options  `embed:""`
 	Ops     ops.Options     `embed:"" set:"internal=127.0.0.1:3001"`
 }
 
@@ -59,7 +61,7 @@ func (c *demoCommand) open(ctx context.Context, p ops.Process, a *again) (part o
 		return nil, err
 	}
 	all = append(all, natsPart{server})
-	r, err := openRouter(ctx, router.Options{Backplane: backplane.Options{Server: server, Name: "router"}}, p)
+	r, err := openRouter(ctx, router.Options{Backplane: backplane.Options{Server: server, Name: "router"}}, c.Status, p)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +79,11 @@ func (c *demoCommand) open(ctx context.Context, p ops.Process, a *again) (part o
 	}
 	all = append(all, gatewayPart{g, a, func(c *cli) gateway.Options { return c.Demo.Gateway }})
 	// Not a log line: this is what whoever typed the command waits to read.
-	_, err = fmt.Fprintf(os.Stdout, "Open %s\n", pageURL(g.Addr()))
+	text := fmt.Sprintf("Open %s\n", pageURL(g.Addr()))
+	if p.Internal != nil {
+		text += fmt.Sprintf("Status: %s%s\n", pageURL(p.Internal.Addr()), status.Path)
+	}
+	_, err = fmt.Fprint(os.Stdout, text)
 	return all, err
 }
 

@@ -17,7 +17,7 @@ var errStopping = errors.New("stopping")
 // Options are those of every process. The zero value works: no internal listener, and
 // a stop that takes as long as it takes.
 type Options struct {
-	Internal    string        `name:"internal" default:"${internal}" placeholder:"HOST:PORT" help:"Internal listener: /metrics, /healthz, /readyz, /reload, /debug/pprof/. Keep it away from clients."`
+	Internal    string        `name:"internal" default:"${internal}" placeholder:"HOST:PORT" help:"Internal listener: /metrics, /healthz, /readyz, /reload, /debug/pprof/, and a router's /status/. Keep it away from clients."`
 	StopTimeout time.Duration `name:"stop-timeout" default:"20s" help:"How long a clean stop may take."`
 }
 
@@ -25,6 +25,8 @@ type Options struct {
 type Process struct {
 	Log     *zap.Logger
 	Metrics *prometheus.Registry
+	// Internal is the internal listener; nil if there is none.
+	Internal *Server
 }
 
 // Part is what a process runs: a gateway, a router, a worker or several of them.
@@ -55,6 +57,7 @@ func Run(ctx context.Context, o Options, log *zap.Logger, open func(context.Cont
 			return listenErr
 		}
 		log.Info("internal listener", zap.Stringer("address", server.Addr()))
+		process.Internal = server
 		ready, serveReloads = server.SetReady, server.SetReload
 		defer func() { err = errors.Join(err, stop(ctx, o.StopTimeout, server.Stop)) }()
 	}

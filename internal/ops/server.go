@@ -45,6 +45,7 @@ func NewRegistry() *prometheus.Registry {
 type Server struct {
 	listener net.Listener
 	http     http.Server
+	mux      *http.ServeMux
 	ready    atomic.Pointer[func() error]
 	reload   atomic.Pointer[http.Handler]
 	served   chan struct{}
@@ -58,9 +59,10 @@ func Listen(address string, gatherer prometheus.Gatherer, log *zap.Logger) (*Ser
 	if err != nil {
 		return nil, fmt.Errorf("internal listener: %w", err)
 	}
-	s := &Server{listener: listener, served: make(chan struct{})}
+	s := &Server{listener: listener, mux: http.NewServeMux(), served: make(chan struct{})}
 	s.SetReady(func() error { return errStarting })
-	s.http = http.Server{Handler: s.routes(gatherer), ReadHeaderTimeout: headerTimeout}
+	s.routes(gatherer)
+	s.http = http.Server{Handler: s.mux, ReadHeaderTimeout: headerTimeout}
 	//patchbay:goroutine serves until Stop, which waits for it on s.served
 	go func() {
 		defer close(s.served)
@@ -71,8 +73,8 @@ func Listen(address string, gatherer prometheus.Gatherer, log *zap.Logger) (*Ser
 	return s, nil
 }
 
-func (s *Server) routes(gatherer prometheus.Gatherer) http.Handler {
-	mux := http.NewServeMux()
+func (s *Server) routes(gatherer prometheus.Gatherer) {
+	mux := s.mux
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, (*s.ready.Load())()) })
@@ -83,8 +85,10 @@ func (s *Server) routes(gatherer prometheus.Gatherer) http.Handler {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
 }
+
+// Handle adds what a part serves beside that, under a pattern of http.ServeMux that is not there yet. It may be called from any goroutine.
+func (s *Server) Handle(pattern string, handler http.Handler) { s.mux.Handle(pattern, handler) }
 
 func answer(w http.ResponseWriter, err error) { respond(w, http.StatusServiceUnavailable, err) }
 

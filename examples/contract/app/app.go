@@ -26,7 +26,7 @@ func Register(w *worker.App) error {
 			registerPeers(w, io)
 		}
 	}
-	dynamic, err := w.Pattern(`/dynamic-\d+`)
+	dynamic, err := w.Pattern(`/dynamic-\d+(<.*>)?`) // names of namespaces are as hostile as any
 	if err != nil {
 		return err
 	}
@@ -128,6 +128,9 @@ func registerState(io *worker.Handlers) {
 		}
 		all, err := s.Rooms(ctx)
 		return sorted(all), err
+	})
+	worker.OnAck(io, "set-user", func(ctx context.Context, s *worker.Socket, user string) (string, error) {
+		return user, s.SetUser(ctx, user)
 	})
 	worker.On(io, "disconnect-me", func(ctx context.Context, s *worker.Socket, end any) error {
 		return s.Disconnect(ctx, end == true)
