@@ -65,7 +65,7 @@ func configure(tokens string, metrics []*prometheus.Registry) func(i int, o *gat
 	}
 }
 
-// The whole catalogue is thrown at a cluster, and what needs no patience a second time. Honest clients, old and new, notice nothing of it, each attacker gets the answer
+// The whole catalogue is thrown at a cluster, and what needs no patience once more, by one attacker each. Honest clients, old and new, notice nothing of it, each attacker gets the answer
 // that its entry names, and nothing of it is left.
 func TestAbuse(t *testing.T) {
 	registries := make([]*prometheus.Registry, 4) // of the gateways, the router and the worker
@@ -91,9 +91,9 @@ func TestAbuse(t *testing.T) {
 	people := startHonest(t, hosts)
 	var peak peakMeter
 	peak.start()
-	throw(t, hosts, 1, func(*abuse) bool { return true })
+	throw(t, hosts, 1, crowd, func(*abuse) bool { return true })
 	first := settled(t, registries, people)
-	throw(t, hosts, 2, func(entry *abuse) bool { return !entry.slow })
+	throw(t, hosts, 2, 1, func(entry *abuse) bool { return !entry.slow })
 	second := settled(t, registries, people)
 	people.stop(t)
 	peak.stop(t)
@@ -103,7 +103,7 @@ func TestAbuse(t *testing.T) {
 }
 
 // throw has crowds do what is in the catalogue, all at once.
-func throw(t *testing.T, hosts []string, times int, which func(*abuse) bool) {
+func throw(t *testing.T, hosts []string, times, crowd int, which func(*abuse) bool) {
 	var attackers sync.WaitGroup
 	turn := make(chan struct{}, busy)
 	for i, entry := range catalogue() {
