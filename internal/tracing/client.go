@@ -35,6 +35,7 @@ const (
 // is several megabytes of program that nobody calls.
 type client struct {
 	endpoint string
+	shown    string // in logs: without a password
 	header   http.Header
 	timeout  time.Duration
 	gzip     bool
@@ -55,9 +56,11 @@ func newClient(v variables) (*client, error) {
 	if c.endpoint == "" {
 		c.endpoint = strings.TrimSuffix(cmp.Or(v.get("OTEL_EXPORTER_OTLP_ENDPOINT"), defaultEndpoint), "/") + "/v1/traces"
 	}
-	if u, err := url.Parse(c.endpoint); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("%w: endpoint %q is no http or https URL", ErrSetting, c.endpoint)
+	u, err := url.Parse(c.endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("%w: the endpoint is no http or https URL", ErrSetting) // it may have a password
 	}
+	c.shown = u.Redacted()
 	if text := v.get("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"); text != "" {
 		ms, err := strconv.ParseUint(text, 10, 31)
 		if err != nil || ms == 0 {

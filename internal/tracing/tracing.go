@@ -62,7 +62,7 @@ func Open(ctx context.Context, o Options) (*Tracing, error) {
 	provider := sdk.NewTracerProvider(
 		sdk.WithResource(about), sdk.WithSampler(sdk.ParentBased(sdk.AlwaysSample())),
 		sdk.WithSpanProcessor(counter{batches, spans.WithLabelValues("ended")}))
-	o.Log.Info("traces go to a collector", zap.String("endpoint", c.endpoint))
+	o.Log.Info("traces go to a collector", zap.String("endpoint", c.shown))
 	return &Tracing{provider, c, o.Log, stopTimeout}, nil
 }
 

@@ -78,9 +78,10 @@ func TestEndpoint(t *testing.T) {
 		{"", "", "http://localhost:4318/v1/traces"},
 		{"https://c:1/otlp/", "", "https://c:1/otlp/v1/traces"},
 		{"https://c:1", "http://t:2/x", "http://t:2/x"},
+		{"http://me:hidden@c:1", "", "http://me:hidden@c:1/v1/traces"},
 	} {
 		client, err := newClient(environment(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": c.all, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": c.traces}))
-		if err != nil || client.endpoint != c.want {
+		if err != nil || client.endpoint != c.want || strings.Contains(client.shown, "hidden") {
 			t.Errorf("%+v: %v, %v", c, client, err)
 		}
 	}
@@ -88,7 +89,7 @@ func TestEndpoint(t *testing.T) {
 
 func TestBadSettings(t *testing.T) {
 	for name, value := range map[string]string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s",
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "hidden:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s",
 		"OTEL_EXPORTER_OTLP_COMPRESSION": "brotli", "OTEL_EXPORTER_OTLP_HEADERS": "key=hidden,else", "OTEL_EXPORTER_OTLP_CERTIFICATE": "nowhere.pem",
 	} {
 		_, err := Open(t.Context(), Options{Lookup: environment(map[string]string{name: value}), Log: zap.NewNop()})
