@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,10 +31,24 @@ type running struct {
 	internal string
 	level    zap.AtomicLevel
 	logs     *observer.ObservedLogs
+	stop     func() // tells it to stop, and waits for its end; the test's end does it as well
 }
 
 // start runs a subcommand until the test's end, and returns once it is ready.
 func start(t *testing.T, text string, args ...string) *running {
+	t.Helper()
+	r := begin(t, text, args...)
+	r.awaitReady()
+	return r
+}
+
+func (r *running) awaitReady() {
+	r.Helper()
+	r.await("it is ready", func() bool { status, _ := r.ask(http.MethodGet, "/readyz"); return status == http.StatusOK })
+}
+
+// begin is start without the wait.
+func begin(t *testing.T, text string, args ...string) *running {
 	t.Helper()
 	cleanEnvironment(t)
 	core, logs := observer.New(zapcore.DebugLevel)
@@ -46,13 +61,13 @@ func start(t *testing.T, text string, args ...string) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- command(ctx, zap.New(core), &again{args: args, level: r.level}) }()
-	t.Cleanup(func() {
+	r.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
-	r.await("it is ready", func() bool { status, _ := r.ask(http.MethodGet, "/readyz"); return status == http.StatusOK })
+	t.Cleanup(r.stop)
 	return r
 }
 

@@ -68,7 +68,7 @@ func TestDefaults(t *testing.T) {
 		"router internal":  {mustParse(t, "router").Router.Ops.Internal, "127.0.0.1:9101"},
 		"demo listen":      {mustParse(t, "demo").Demo.Gateway.Listen, "127.0.0.1:3000"},
 		"demo internal":    {mustParse(t, "demo").Demo.Ops.Internal, "127.0.0.1:3001"},
-		"nats listen":      {mustParse(t, "nats").NATS.Listen, "127.0.0.1:4222"},
+		"nats listen":      {mustParse(t, "nats").NATS.Server.Listen, "127.0.0.1:4222"},
 		"nats internal":    {mustParse(t, "nats").NATS.Ops.Internal, ""},
 	} {
 		if pair[0] != pair[1] {
@@ -118,7 +118,7 @@ func TestCustomaryVariables(t *testing.T) {
 	if got := mustParse(t, "demo").Demo.Gateway.Listen; got != ":5000" {
 		t.Errorf("demo: got %q, want PORT's", got)
 	}
-	if got := mustParse(t, "nats").NATS.Listen; got != "127.0.0.1:4222" {
+	if got := mustParse(t, "nats").NATS.Server.Listen; got != "127.0.0.1:4222" {
 		t.Errorf("nats: got %q, but PORT is for clients", got)
 	}
 	if got := mustParse(t, "gateway", "--listen", ":7").Gateway.Gateway.Listen; got != ":7" {

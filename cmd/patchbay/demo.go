@@ -56,11 +56,12 @@ func (c *demoCommand) open(ctx context.Context, p ops.Process, a *again) (part o
 		return nil, err
 	}
 	all = append(all, t)
-	server, err := backplane.StartServer(backplane.ServerOptions{Log: p.Log})
+	nats, err := openServer(backplane.ServerOptions{}, p)
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, natsPart{server})
+	all = append(all, nats)
+	server := nats.server
 	r, err := openRouter(ctx, router.Options{Backplane: backplane.Options{Server: server, Name: "router"}}, c.Status, p)
 	if err != nil {
 		return nil, err

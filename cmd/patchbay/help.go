@@ -32,6 +32,7 @@ Examples:
 	patchbay gateway --nats nats://10.0.0.1:4222,nats://10.0.0.2:4222 --secret "$SECRET"
 	patchbay gateway --config patchbay.yaml --listen :8443 --tls-cert cert.pem --tls-key key.pem
 	patchbay gateway --allow-origins https://example.com --cors-origin https://example.com --max-conns 50000
+	patchbay gateway --embed-nats --embed-cluster 10.0.0.1:6222 --embed-routes nats://10.0.0.1:6222,nats://10.0.0.2:6222 --secret "$SECRET"
 
 PORT sets the port of the public listener, and NATS_URL is where NATS is, unless PATCHBAY_LISTEN and PATCHBAY_NATS are set.
 
@@ -59,6 +60,8 @@ Examples:
 	patchbay nats --listen 127.0.0.1:4222
 	patchbay nats --listen :4222 --cluster :6222 --routes nats://10.0.0.2:6222,nats://10.0.0.3:6222
 	patchbay nats --server-config nats.conf --internal 127.0.0.1:9401
+
+A server that is told to stop sends its clients to the other servers of its cluster first.
 
 Signals: SIGTERM and SIGINT stop it cleanly, a second one at once.
 `

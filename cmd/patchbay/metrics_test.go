@@ -136,6 +136,7 @@ func declared(t *testing.T) []described {
 	r.MustRegister(ops.NewBuildInfo())
 	ops.NewReloadMetrics(r)
 	tracing.NewMetrics(r)
+	registerServer(r, server)
 	all := make([]described, 0, len(r.all))
 	for _, d := range r.all {
 		all = append(all, d)
@@ -150,6 +151,7 @@ func metricsText(all []described) string {
 	b.WriteString(metricsHead)
 	for _, section := range [][2]string{
 		{"build|reload|trace", "Every part"}, {"backplane", "Every part: the backplane"}, {"gateway", "Gateways"}, {"router", "Routers"}, {"worker", "Workers"},
+		{"nats", "`patchbay nats`, and gateways with `--embed-nats`"},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n\n| metric | kind | labels | meaning |\n|-|-|-|-|\n", section[1])
 		for _, d := range all {
