@@ -97,7 +97,7 @@ describe("the status page", () => {
     await shows("#detail dd", "websocket");
     await shows("#detail dd", room);
     await shows("#detail dd", "empty");
-    await shows("#detail dd", /answered .* ago/);
+    await shows("#detail dd", /none was due yet|answered .* ago/);
     await shows("#detail pre", evil("value").replaceAll('"', '\\"'));
     const left = next(ada, "disconnect");
     await press("Disconnect");
@@ -110,6 +110,9 @@ describe("the status page", () => {
     assert.equal((await closed)[0], "io server disconnect");
     await find(id);
     await shows("#detail", "There is no socket");
+    await find("nobody of that name");
+    await shows("#detail", "There is no socket with that id, no user and no room");
+    assert.ok(!/undefined|null|NaN|\[object/.test(await page.locator("body").innerText()));
     await harmless();
   });
 

@@ -40,7 +40,7 @@ var files embed.FS
 // Options are those of the page. The zero value shows everything and disconnects sockets on request.
 type Options struct {
 	ReadOnly bool     `name:"status-read-only" help:"The status page shows sockets and disconnects none."`
-	Hosts    []string `name:"status-hosts" placeholder:"NAME" help:"Names under which the status page may be asked for, besides addresses, localhost and names without a dot or of a cluster's inside (.local, .internal, .svc), comma-separated."`
+	Hosts    []string `name:"status-hosts" placeholder:"NAME" help:"Names under which the status page may be asked for, besides addresses, localhost and names without a dot or of a cluster's inside (.cluster.local, .internal, .svc), comma-separated."`
 }
 
 // page serves the page and what it asks for.
@@ -98,7 +98,7 @@ func (p *page) trusts(hostport string) bool {
 	if net.ParseIP(host) != nil || !strings.Contains(host, ".") {
 		return true
 	}
-	for _, inside := range []string{".localhost", ".local", ".internal", ".svc"} {
+	for _, inside := range []string{".localhost", ".cluster.local", ".internal", ".svc"} {
 		if strings.HasSuffix(host, inside) {
 			return true
 		}

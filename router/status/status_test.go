@@ -361,7 +361,7 @@ func TestHosts(t *testing.T) {
 	for host, want := range map[string]int{
 		"127.0.0.1:9101": http.StatusOK, "localhost:9101": http.StatusOK, "[::1]:9101": http.StatusOK, "router": http.StatusOK,
 		"router.patchbay.svc": http.StatusOK, "Ops.Example.com:9101": http.StatusOK,
-		"evil.example": http.StatusMisdirectedRequest, "127.0.0.1.evil.example:9101": http.StatusMisdirectedRequest,
+		"evil.local": http.StatusMisdirectedRequest, "evil.example": http.StatusMisdirectedRequest, "127.0.0.1.evil.example:9101": http.StatusMisdirectedRequest,
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"api/overview", nil)
 		if err != nil {

@@ -21,7 +21,8 @@ export async function show(root, readOnly) {
   if (view === undefined) return;
   const put = (title, ...content) => {
     if (mine !== turn) return;
-    root.replaceChildren(element("div", { class: "head" }, title, element("button", { type: "button", click: () => { location.hash = ""; } }, "Close")), ...content);
+    const all = content.filter((one) => one !== undefined);
+    root.replaceChildren(element("div", { class: "head" }, title, element("button", { type: "button", click: () => { location.hash = ""; } }, "Close")), ...all);
   };
   const current = () => mine === turn;
   put(heading("One moment …"));
@@ -82,7 +83,7 @@ async function sockets(where, { put }) {
   const nsp = where.get("nsp"), room = where.get("room") ?? undefined;
   const answer = await ask("sockets", { nsp, room, after: where.getAll("after").at(-1) });
   const list = answer.sockets ?? [];
-  const title = room === undefined ? element("h2", {}, "Sockets of ", name(nsp)) : element("h2", {}, ...roomName(room), element("small", {}, "in "), name(nsp));
+  const title = room === undefined ? element("h2", {}, "Sockets of ", name(nsp)) : element("h2", {}, room.startsWith(userPrefix) ? "" : "Room ", ...roomName(room), element("small", {}, "in "), name(nsp));
   title.append(element("small", {}, several(answer.count ?? list.length, "socket")));
   put(title, list.length === 0 ? nothing("Nobody is there now.") : table([["Socket"], ["User"], ["Node", "wide"], ["Worker", "wide"]],
     list.map((one) => [name(one.id, toSocket(one.id)), one.user ? name(one.user) : "", name(one.node), one.worker ? name(one.worker) : ""])),
@@ -142,9 +143,11 @@ function facts({ socket: one, link, why }, known) {
   const rows = [["Namespace", name(one.nsp)], ["User", one.user ? name(one.user, toRoom(one.nsp, userPrefix + one.user)) : element("span", { class: "soft" }, "none")],
     ["Node", name(one.node)], ["Worker", one.worker ? name(one.worker) : element("span", { class: "soft" }, "none")]];
   if (link) {
+    // The session's beginning counts as an answer: a ping is due an interval after either.
+    const pinged = link.age_ms - link.heard_ms > 1_000 || link.pong_wait > 0;
     rows.push(["Transport", `${link.transport}, Engine.IO ${link.protocol}, ${link.parser}`], ["Address", name(link.address)], ["Connected for", span(link.age_ms)],
       ["Queue", link.queued === 0 ? "empty" : `${bytes(link.queued)} not sent yet`],
-      ["Last ping", link.pong_wait > 0 ? `sent ${span(link.pong_wait)} ago, not answered yet; the one before was answered ${span(link.heard_ms - link.pong_wait)} before that or less` : `answered ${span(link.heard_ms)} ago`]);
+      ["Last ping", link.pong_wait > 0 ? `sent ${span(link.pong_wait)} ago, not answered yet` : pinged ? `answered ${span(link.heard_ms)} ago` : "none was due yet"]);
   } else {
     rows.push(["Connection", element("span", { class: "warn" }, why ? `not known: ${why}` : "not known")]);
   }

@@ -20,7 +20,7 @@ export class History {
     this.#last = overview;
     const nodes = overview.nodes.filter((node) => node.status);
     const sum = (of) => nodes.reduce((total, node) => total + of(node.status), 0);
-    const sample = { at: overview.now_ms, sockets: overview.sizes.sockets, connections: nodes.length > 0 || overview.nodes.length === 0 ? sum((s) => s.connections) : null };
+    const sample = { at: overview.now_ms, ...overview.sizes, connections: nodes.length > 0 || overview.nodes.length === 0 ? sum((s) => s.connections) : null };
     // Of those nodes alone that answered both times, in the same life.
     const before = new Map((last?.nodes ?? []).filter((node) => node.status).map((node) => [node.id, node.status]));
     const seconds = (overview.now_ms - (last?.now_ms ?? 0)) / 1000;

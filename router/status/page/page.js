@@ -52,16 +52,14 @@ function draw() {
 function tiles(o) {
   const series = [
     ["Sockets", "sockets", count], ["Connections", "connections", count], ["Sessions opened / s", "opened", rate],
-    ["Messages from clients / s", "received", rate], ["Emits / s", "emits", rate], ["Deliveries / s", "delivered", rate],
+    ["Messages received / s", "received", rate], ["Emits / s", "emits", rate], ["Deliveries / s", "delivered", rate],
+    ["Rooms", "rooms", count], ["Watches", "watches", count],
   ];
-  const plain = [["Rooms", o.sizes.rooms], ["Watches", o.sizes.watches]];
-  if (o.sizes.held > 0) plain.push(["Clients waiting for a worker", o.sizes.held]);
   update($("tiles"),
     ...series.map(([title, key, format]) => {
       const value = history.latest(key);
       return element("div", { class: "tile", id: `tile-${key}` }, element("span", {}, title), element("b", {}, value === null ? "–" : format(value)), history.picture(key));
-    }),
-    ...plain.map(([title, value]) => element("div", { class: "tile" }, element("span", {}, title), element("b", {}, count(value)))));
+    }));
 }
 
 // What a lease has left, in words.
@@ -97,7 +95,7 @@ function workers(o) {
     [["Worker"], ["State"], ["Sockets", "number"], ["Serves"], ["Heard", "number wide"], ["Lease left", "number wide"]],
     o.workers.map((worker) => [name(worker.id),
       worker.silent ? element("span", { class: "bad" }, `silent for ${span(worker.age_ms)}`) : worker.absent ? element("span", { class: "warn" }, "does not answer") : element("span", { class: "good" }, "there"),
-      count(worker.sockets), serves(worker), `${span(worker.age_ms)} ago`, lease(o, worker.age_ms)])), cut(o.sizes.workers, o.workers)];
+      count(worker.sockets), element("span", { class: "serves" }, ...serves(worker)), `${span(worker.age_ms)} ago`, lease(o, worker.age_ms)])), cut(o.sizes.workers, o.workers)];
 }
 
 function serves(worker) {
@@ -148,7 +146,9 @@ function notes() {
     if (behind.length > 0) note(`The router is catching up with ${behind.join(", ")}: sockets may be missing here.`);
     if (latest.sizes.held > 0) note(`${several(latest.sizes.held, "client waits", "clients wait")} for a worker.`);
   }
-  document.body.classList.toggle("stale", Boolean(failure && latest));
+  const stale = Boolean(failure && latest && Date.now() - heard > late);
+  document.body.classList.toggle("stale", stale);
+  if (stale) update($("state"), `router ${latest.router} · `, element("span", { class: "bad" }, "does not answer"));
   update($("notes"), ...list);
 }
 
