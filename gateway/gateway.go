@@ -206,7 +206,7 @@ func (gw *Gateway) listen(ctx context.Context) error {
 	if gw.metrics, err = newMetrics(gw); err != nil {
 		return errors.Join(fmt.Errorf("register metrics: %w", err), ln.close())
 	}
-	gw.gathering.configure(&gw.options.LoopOptions, gw.metrics.gathers)
+	gw.gathering.configure(&gw.options.LoopOptions)
 	ln.full, ln.many, ln.trusts = gw.metrics.refusedConns.Inc, gw.metrics.refusedOfAddress.Inc, func(a netip.Addr) bool { return gw.live().door.trusts(a) }
 	if ln.tls, err = newTerminator(gw); err != nil {
 		return errors.Join(fmt.Errorf("%w: %w", ErrOptions, err), ln.close())

@@ -3,8 +3,6 @@ package gateway
 import (
 	"sync/atomic"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Defaults of LoopOptions.
@@ -37,11 +35,10 @@ type gathering struct {
 	since atomic.Int64  // when the window began
 	count atomic.Int64  // messages in it
 	busy  atomic.Bool
-	gauge prometheus.Gauge
 }
 
-func (g *gathering) configure(o *LoopOptions, gauge prometheus.Gauge) {
-	g.span, g.above, g.gauge = max(0, time.Duration(o.Gather)), int64(o.GatherAbove), gauge
+func (g *gathering) configure(o *LoopOptions) {
+	g.span, g.above = max(0, time.Duration(o.Gather)), int64(o.GatherAbove)
 }
 
 // note counts the messages that a loop has read in a turn.
@@ -56,15 +53,12 @@ func (g *gathering) note(n int, now time.Duration) {
 		return
 	}
 	g.count.Add(-count)
-	busy := count >= g.above*passed/int64(time.Second)
-	if g.busy.Swap(busy) == busy {
-		return
-	}
-	if busy {
-		g.gauge.Set(1)
-	} else {
-		g.gauge.Set(0)
-	}
+	g.busy.Store(float64(count) >= float64(g.above)*time.Duration(passed).Seconds())
+}
+
+// gathers reports whether loops read at ticks. Without messages nobody says that they are over.
+func (g *gathering) gathers(now time.Duration) bool {
+	return g.busy.Load() && int64(now)-g.since.Load() < 2*int64(gatherWindow)
 }
 
 // next is when a loop may read again that has read now.

@@ -5,16 +5,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"patchbay/backplane"
 )
 
 func TestGathering(t *testing.T) {
 	const ms = time.Millisecond
-	gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: "gathers"})
 	var g gathering
-	g.configure(&LoopOptions{Gather: Window(3 * ms), GatherAbove: 1000}, gauge)
+	g.configure(&LoopOptions{Gather: Window(3 * ms), GatherAbove: 1000})
 	now := gatherWindow
 	g.note(1, now) // the first window ends with the first message
 	for _, step := range []struct {
@@ -27,7 +24,7 @@ func TestGathering(t *testing.T) {
 		{"not known yet", 500, gatherWindow - ms, false},
 		{"fast", 1, ms, true},
 		{"fast still", 100, gatherWindow, true},
-		{"nothing", 0, gatherWindow, true}, // and nobody waits
+		{"nothing", 0, 2 * gatherWindow, true}, // and nobody waits
 		{"slow again, of both windows", 150, gatherWindow, false},
 	} {
 		now += step.after
@@ -39,12 +36,12 @@ func TestGathering(t *testing.T) {
 		if next != want {
 			t.Errorf("%s: at %v, reads next at %v; want %v", step.what, now, next, want)
 		}
-		if got := value(gauge) == 1; got != step.busy {
-			t.Errorf("%s: the metric says %v", step.what, got)
+		if got := g.gathers(now); got != (step.busy && step.messages > 0) {
+			t.Errorf("%s: gathers: %v", step.what, got)
 		}
 	}
 	var off gathering
-	off.configure(&LoopOptions{Gather: Off, GatherAbove: 1}, gauge)
+	off.configure(&LoopOptions{Gather: Off, GatherAbove: 1})
 	off.note(1000, gatherWindow)
 	off.note(1000, 2*gatherWindow)
 	if off.next(now) != now {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -22,7 +23,6 @@ type metrics struct {
 	handoffs        *prometheus.CounterVec
 	gaps            *prometheus.CounterVec
 	repeated        prometheus.Counter
-	gathers         prometheus.Gauge
 }
 
 // drainMetrics count what becomes of clients while the node drains.
@@ -77,7 +77,12 @@ func newMetrics(gw *Gateway) (*metrics, error) {
 	m.limited = r.vector("limited_total", "Times that a limit kept a client, or the application, from something, by limit: namespaces, auth, rooms, room name, data, pending acks.", "limit")
 	m.tokens = r.vector("tokens_total", "Clients' tokens checked at CONNECT and at a refresh, and those that ended on a live socket, by outcome.", "outcome")
 	m.revoked = r.counter("revoked_sockets_total", "Sockets ended because they, their user or their token were revoked.")
-	m.gathers = r.gauge("gathers", "1 while what clients send waits for more, since it comes fast (--gather-above); 0 while it is read at once.")
+	r.measured("gathers", "1 while what clients send waits for more, since it comes fast (--gather-above); 0 while it is read at once.", func() float64 {
+		if gw.gathers(time.Since(gw.started)) {
+			return 1
+		}
+		return 0
+	})
 	m.gaps = r.vector("backplane_gaps_total", "Losses of the link to NATS, by outcome: repaired, or incomplete if some did not say again what they had emitted.", "outcome")
 	m.repeated = r.counter("backplane_gap_emits_total", "Emits missed in a gap of the backplane, and delivered when they were said again.")
 	m.handoffs = r.vector("handoffs_total", "Sessions and sockets taken from another node, by cause and outcome.", "cause", "outcome")
