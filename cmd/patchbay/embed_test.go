@@ -317,3 +317,38 @@ func TestEmbeddedRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestEmbeddedUsers: a gateway's server takes the users of deploy/nats, and the gateway is one of them.
+func TestEmbeddedUsers(t *testing.T) {
+	cleanEnvironment(t)
+	for _, role := range []string{"GATEWAY", "ROUTER", "WORKER", "EMITTER", "ADMIN", "OPERATOR"} {
+		t.Setenv("PATCHBAY_NATS_"+role+"_PASSWORD", "of-"+role)
+	}
+	nats, internal := freeAddress(t), freeAddress(t)
+	command, err := (&cli{}).parse(strings.Fields("gateway --listen 127.0.0.1:0 --internal " + internal + " --nats-user gateway --nats-password of-GATEWAY" +
+		" --embed-nats --embed-server-config ../../deploy/nats/server.conf --embed-listen " + nats))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- command(ctx, zap.NewNop(), &again{}) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	(&running{TB: t, internal: internal}).awaitReady()
+	o := backplane.Options{URL: "nats://" + nats}
+	if c, err := backplane.Open(ctx, o); err == nil {
+		c.Close()
+		t.Error("somebody without a name is let in")
+	}
+	o.Login = backplane.Login{User: "worker", Password: "of-WORKER"}
+	c, err := backplane.Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
