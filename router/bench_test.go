@@ -132,6 +132,18 @@ func middleID(x *index) string {
 // benchmarkStatus is what the status page costs the router's loop: its overview, a step and a whole pass of the search for the
 // largest rooms, and a name that is looked up.
 func benchmarkStatus(b *testing.B, s *queries) {
+	l := &loop{table: s.table, leases: s.leases, workers: s.workers, queries: s, admission: &admission{}, watches: newWatches(s.table, DefaultLease, 1, 1)}
+	l.queries.ranking = newRanking(s.table.index)
+	for !l.queries.ranking.top.Known {
+		l.queries.ranking.want(start())
+		l.queries.ranking.step(start())
+	}
+	b.Run("overview", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			l.overview(start())
+		}
+	})
 	r := newRanking(s.table.index)
 	b.Run("largest rooms, one step", func(b *testing.B) {
 		b.ReportAllocs()

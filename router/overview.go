@@ -21,6 +21,7 @@ type Overview struct {
 	Router   string   `json:"router"`
 	Ready    bool     `json:"ready"` // it has had the chance to learn
 	UpMS     int64    `json:"up_ms"` // since it was started
+	Deaf     bool     `json:"deaf"`  // it has lost NATS, and hears nobody
 	BeatMS   int64    `json:"beat_ms"`
 	LeaseMS  int64    `json:"lease_ms"`
 	Complete bool     `json:"complete"`
@@ -98,6 +99,7 @@ func (r *Router) look(ctx context.Context, at func(l *loop, now time.Time)) erro
 // workers. The largest rooms, users and namespaces are searched for while somebody asks, a part at a time.
 func (r *Router) Overview(ctx context.Context) (o Overview, err error) {
 	err = r.look(ctx, func(l *loop, now time.Time) { o = l.overview(now) })
+	o.Deaf = !r.conn.Connected()
 	return o, err
 }
 

@@ -126,6 +126,8 @@ describe("the status page", () => {
       await shows("#rooms", "No socket is in a room");
       await own.gateways[0].kill();
       await shows("#notes li", /has been silent for/);
+      await own.nats.kill();
+      await shows("#notes li", "has lost NATS");
       await own.routers[0].kill();
       await shows("#notes li", /has not answered for/);
     } finally {

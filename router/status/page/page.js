@@ -138,6 +138,7 @@ function notes() {
     note(`The router has not answered for ${span(Date.now() - heard)}. What you see is of ${new Date(heard).toLocaleTimeString()}.`, "bad");
   }
   if (latest && !failure) {
+    if (latest.deaf) note("The router has lost NATS and hears nobody: what you see is the last that it knew.", "bad");
     if (!latest.ready) note("The router has just been started and is still learning who is there: sockets may be missing here.");
     for (const node of latest.nodes.filter((one) => one.silent)) {
       note(`Node ${node.id} has been silent for ${span(node.age_ms)}: ${several(node.sockets, "socket")} of it may be gone. Its lease ends after ${span(latest.lease_ms)}.`);
