@@ -110,7 +110,8 @@ func (r *release) platform(directory string, p platform) error {
 // build compiles a program as deploy/Dockerfile does: static, without paths, identifiers or times of this machine.
 func (r *release) build(binary, from string, p platform) error {
 	command := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags",
-		"-s -w -buildid= -X patchbay/internal/ops.version="+r.version+" -X patchbay/internal/ops.revision="+r.revision, "-o", binary, from)
+		"-s -w -buildid= -X patchbay/internal/ops.version="+r.version+" -X patchbay/internal/ops.revision="+r.revision+
+			" -X patchbay/internal/ops.date="+r.made.Format(time.RFC3339), "-o", binary, from)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch, "GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT=", "GOFIPS140=off")
 	command.Stderr = os.Stderr
 	return command.Run()
