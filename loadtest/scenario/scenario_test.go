@@ -187,8 +187,12 @@ func encodings(t *testing.T, base func(func(*scenario.Options)) scenario.Options
 		}
 	})
 	const size = 3000
-	for _, c := range []struct{ transport, parser string }{
-		{"websocket", "json"}, {"websocket", "msgpack"}, {"upgrade", "json"}, {"polling", "json"}, {"polling", "msgpack"},
+	for _, c := range []struct {
+		transport, parser string
+		most              uint64 // percent of the plain size
+	}{
+		{"websocket", "json", 75}, {"websocket", "msgpack", 75}, {"upgrade", "json", 75}, {"polling", "json", 75},
+		{"polling", "msgpack", 85}, // base64 hides words that repeat
 	} {
 		t.Run("compressed "+c.parser+" over "+c.transport, func(t *testing.T) {
 			perDelivery := func(deflate bool) uint64 {
@@ -199,7 +203,7 @@ func encodings(t *testing.T, base func(func(*scenario.Options)) scenario.Options
 				clean(t, out)
 				return out.Rest.Counters.Bytes / out.Rest.Counters.Delivered
 			}
-			if plain, squeezed := perDelivery(false), perDelivery(true); plain < size || squeezed > plain*3/4 {
+			if plain, squeezed := perDelivery(false), perDelivery(true); plain < size || squeezed > plain*c.most/100 {
 				t.Errorf("%d bytes a delivery, and %d compressed", plain, squeezed)
 			}
 		})

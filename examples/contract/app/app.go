@@ -26,7 +26,7 @@ func Register(w *worker.App) error {
 			registerPeers(w, io)
 		}
 	}
-	dynamic, err := w.Pattern(`/dynamic-\d+(<.*>)?`) // names of namespaces are as hostile as any
+	dynamic, err := w.Pattern(`/dynamic-\d+`)
 	if err != nil {
 		return err
 	}
