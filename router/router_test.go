@@ -311,6 +311,12 @@ func TestConnectWorkerKilled(t *testing.T) {
 	g.connect(sid(1, "na"), "/")
 	dead.next("connect")
 	dead.Close()
+	c.until("NATS knows that it is gone", func() bool { // what comes to it before that is lost, and nobody told
+		ctx, cancel := context.WithTimeout(c.context(), 100*time.Millisecond)
+		defer cancel()
+		_, err := g.Request(ctx, &backplane.Msg{Subject: g.Worker("wa", "probe", "-")})
+		return errors.Is(err, backplane.ErrNoResponders)
+	})
 	g.connect(sid(2, "na"), "/")
 	w := c.worker("wb", "/")
 	sockets := map[string]bool{}
