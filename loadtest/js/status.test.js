@@ -79,6 +79,15 @@ describe("the status page", () => {
     await row("rooms", room).locator("td", { hasText: /^4$/ }).waitFor();
     await row("users", user).locator("td", { hasText: /^1$/ }).waitFor();
     await row("namespaces", nsp).waitFor();
+    // No namespace of this application has a hostile name: the answer is given one on its way.
+    await page.route(/\/api\/overview/, async (route) => {
+      const response = await route.fetch();
+      const overview = await response.json();
+      for (const one of overview.top.namespaces) if (one.name === nsp) one.name = evil("nsp");
+      await route.fulfill({ response, json: overview });
+    });
+    await row("namespaces", evil("nsp")).waitFor();
+    await page.unrouteAll({ behavior: "wait" });
     await page.locator("#tile-connections b", { hasText: /^[1-9]/ }).waitFor();
     await page.locator("#tile-sockets polyline").waitFor({ state: "attached" });
     await page.locator("#rooms a").first().click();
