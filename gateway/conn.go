@@ -55,7 +55,7 @@ type connFlags struct {
 // readable reads once and consumes what came. What is left in the kernel is
 // reported again next turn, so that no conn starves the others.
 func (c *conn) readable() {
-	n, err := unix.Read(int(c.fd), c.loop.buf)
+	n, err := readNow(int(c.fd), c.loop.buf)
 	switch {
 	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
 		return
@@ -229,7 +229,7 @@ func (c *conn) send(frame []byte) {
 // flush writes the queue as far as the kernel takes it.
 func (c *conn) flush() {
 	for c.queued > 0 && !c.blocked && c.state != connDead {
-		n, err := unix.Write(int(c.fd), c.gather())
+		n, err := writeNow(int(c.fd), c.gather())
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue

@@ -68,38 +68,3 @@ func (g *gathering) next(now time.Duration) time.Duration {
 	}
 	return now - now%g.span + g.span
 }
-
-// pausing is a loop's wait for the next tick. While it lasts, the goroutine is parked in Go's scheduler and not in the
-// kernel: a goroutine in a system call keeps Go's monitor thread awake, which can cost as much as the loop's own work.
-type pausing struct {
-	tick   time.Duration // when the loop reads again
-	read   int           // messages, in this turn
-	parked atomic.Bool   // a wake rings the bell, and does not interrupt the poller
-	bell   chan struct{} // capacity 1
-	alarm  *time.Timer
-}
-
-// newAlarm returns a timer that is not set.
-func newAlarm() *time.Timer {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return t
-}
-
-// ring ends a pause, from any goroutine. A late ring makes the next pause shorter, which does no harm.
-func (p *pausing) ring() {
-	select {
-	case p.bell <- struct{}{}:
-	default:
-	}
-}
-
-// pause waits for a ring, or as long as is given.
-func (p *pausing) pause(d time.Duration) {
-	p.alarm.Reset(d)
-	select {
-	case <-p.bell:
-		p.alarm.Stop()
-	case <-p.alarm.C:
-	}
-}

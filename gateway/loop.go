@@ -43,7 +43,8 @@ type clock struct {
 	wheel *wheel
 	start time.Time
 	now   time.Duration // of this turn
-	pausing
+	tick  time.Duration // when the loop reads again; see gathering
+	read  int           // messages, in this turn
 }
 
 // recall is what a loop keeps for clients that come back.
@@ -101,7 +102,7 @@ func newLoop(gw *Gateway, index int) (*loop, error) {
 		buf:   make([]byte, bufferSize),
 		seal:  newSealer(gw.secret),
 		done:  make(chan struct{}),
-		clock: clock{wheel: newWheel(), start: gw.started, pausing: pausing{bell: make(chan struct{}, 1), alarm: newAlarm()}},
+		clock: clock{wheel: newWheel(), start: gw.started},
 		moves: moves{seen: handoff.NewSeen(0), takings: map[string]*taking{}, arrivals: map[string]*arrival{}, leavings: map[string]*leaving{}, offers: map[string]*offering{}},
 		recall: recall{
 			expected: map[string]expectation{},
@@ -119,13 +120,7 @@ func newLoop(gw *Gateway, index int) (*loop, error) {
 func (l *loop) post(t task) bool {
 	wake, ok := l.box.post(t)
 	if wake {
-		// The loop has the task already if it has gone from one wait to the other meanwhile.
-		if l.parked.Load() {
-			l.ring()
-		} else {
-			l.poll.wake()
-		}
-		l.box.waking.Done()
+		l.poll.wake()
 	}
 	return ok
 }
@@ -150,21 +145,19 @@ func (l *loop) run() {
 // input waits for something to do, and reads what is readable unless that gathers for now.
 func (l *loop) input() {
 	now := time.Since(l.start)
-	gathers := now < l.tick
-	l.parked.Store(gathers)
+	l.poll.sleeps()
 	asleep := l.box.sleep()
-	if gathers {
-		if asleep {
-			l.pause(l.tick - now)
-		}
-		l.now = time.Since(l.start)
-		return
+	var ready []unix.EpollEvent
+	var err error
+	switch gathers := now < l.tick; {
+	case gathers && asleep:
+		err = l.poll.pause(l.tick - now)
+	case gathers:
+	case asleep:
+		ready, err = l.poll.await(l.wheel.wait(now))
+	default:
+		ready, err = l.poll.look()
 	}
-	timeout := time.Duration(0)
-	if asleep {
-		timeout = l.wheel.wait(now)
-	}
-	ready, err := l.poll.wait(timeout)
 	l.now = time.Since(l.start)
 	if err != nil {
 		l.gw.log.Error("poller failed", zap.Int("loop", l.index), zap.Error(err))
@@ -285,7 +278,6 @@ func (l *loop) finish() {
 		}
 	}
 	l.endTurn()
-	l.box.waking.Wait() // a late wake must not be written to a descriptor that is somebody else's by then
 	l.poll.close()
 }
 

@@ -13,11 +13,10 @@ type mailbox struct {
 	tasks  []task
 	asleep bool // the loop waits in its poller or pauses, or is about to
 	closed bool
-	waking sync.WaitGroup // posters that are about to wake the loop: its eventfd must stay until they have
 }
 
 // post adds a task. wake is true when the loop must be woken to see it; ok is false when the
-// loop has ended and the task will not run. After waking it the poster calls waking.Done.
+// loop has ended and the task will not run.
 func (m *mailbox) post(t task) (wake, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -26,9 +25,6 @@ func (m *mailbox) post(t task) (wake, ok bool) {
 	}
 	m.tasks = append(m.tasks, t)
 	wake, m.asleep = m.asleep, false
-	if wake {
-		m.waking.Add(1)
-	}
 	return wake, true
 }
 

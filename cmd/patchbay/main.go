@@ -7,12 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
+	"patchbay/backplane"
 	"patchbay/internal/ops"
 	"patchbay/loadtest/report"
 )
 
+// servers are the subcommands that messages wake all the time.
+var servers = []string{"demo", "gateway", "router", "nats"}
+
 func main() {
+	if slices.ContainsFunc(os.Args[1:], func(word string) bool { return slices.Contains(servers, word) }) {
+		backplane.QuietMonitor()
+	}
 	ctx, stop := ops.Interruptible(context.Background())
 	err := run(ctx, os.Args[1:])
 	stop()

@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 	"go.uber.org/zap"
 
+	"patchbay/backplane"
 	"patchbay/internal/ops"
 	"patchbay/internal/tracing"
 	"patchbay/worker"
@@ -27,6 +28,7 @@ type flags struct {
 // Worker runs an application as a worker until the process is told to stop, and ends the process. register
 // adds the application's handlers.
 func Worker(name, description string, register func(*worker.App, *zap.Logger) error) {
+	backplane.QuietMonitor()
 	var f flags
 	kong.Parse(&f, kong.Name(name), kong.Description(description), kong.PostBuild(ops.NameEnvironment),
 		kong.Vars{"internal": "127.0.0.1:9301", "version": ops.Version(name)})

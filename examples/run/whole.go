@@ -30,6 +30,7 @@ type wholeFlags struct {
 // Whole runs an application with its page, in the directory "static" of files: all of Patchbay in one process, or, if --nats names
 // a server, a worker of the cluster there. It returns when the process is told to stop, and ends the process on errors.
 func Whole(name, description string, files fs.FS, register func(*worker.App, *zap.Logger) error) {
+	backplane.QuietMonitor()
 	var f wholeFlags
 	k := kong.Parse(&f, kong.Name(name), kong.Description(description), kong.PostBuild(ops.NameEnvironment),
 		kong.Vars{"internal": "127.0.0.1:9301", "version": ops.Version(name)})
