@@ -31,7 +31,6 @@ test-go:
 	go test ./internal/architecture
 	go test -race ./...
 	go test -race -tags invariants ./gateway/... ./loadtest/cluster/...
-	CGO_ENABLED=0 go test -run TestQuietMonitor ./backplane # as the programs are built; the race detector needs cgo
 
 test-js: build $(MODULES)
 	cd $(JS) && node run.js

@@ -103,8 +103,8 @@ func (p *poller) look() ([]unix.EpollEvent, error) {
 	return p.taken()
 }
 
-// await waits for a ready descriptor or a wake, for at most the timeout or, if that is negative, for ever. The result, empty after a
-// wake, is valid until the next call.
+// await waits for a ready descriptor or a wake, for at most the timeout or, if that is negative, for ever. The result is
+// valid until the next call.
 func (p *poller) await(timeout time.Duration) ([]unix.EpollEvent, error) {
 	if timeout == 0 {
 		return p.look()
@@ -115,6 +115,9 @@ func (p *poller) await(timeout time.Duration) ([]unix.EpollEvent, error) {
 	}
 	if err := p.park(timeout, p.check); err != nil {
 		return nil, err
+	}
+	if p.n == 0 { // woken: what else is there goes along
+		p.take(0)
 	}
 	return p.taken()
 }
