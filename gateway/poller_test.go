@@ -64,7 +64,11 @@ func TestPollerNoticesWhatIsReady(t *testing.T) {
 	p, near, far := newTestPoller(t)
 	check := func(fd int, events []unix.EpollEvent, err error) { t.Helper(); sees(t, fd, events, err) }
 	look := func(fd int) { t.Helper(); events, err := p.look(); check(fd, events, err) }
-	await := func(fd int, timeout time.Duration) { t.Helper(); events, err := p.await(timeout); check(fd, events, err) }
+	await := func(fd int, timeout time.Duration) {
+		t.Helper()
+		events, err := p.await(timeout)
+		check(fd, events, err)
+	}
 
 	p.sleeps()
 	look(-1)
