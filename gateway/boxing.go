@@ -11,7 +11,7 @@ import (
 
 // What of the past a session takes along for each socket: its client may come back with an offset from there.
 const (
-	maxPastEvents = 100
+	maxPastEvents = 1000
 	maxPastBytes  = 256 << 10
 )
 
@@ -82,8 +82,8 @@ func (s *session) pack() *parcel {
 	for _, k := range s.sockets {
 		b := k.box()
 		if s.old() { // does not come back
-		} else if b.Missed, b.Trimmed = k.recent(maxPastEvents, maxPastBytes); !b.Trimmed && k.arrears != nil {
-			b.Anchor = k.arrears.anchor
+		} else {
+			k.boxPast(&b, maxPastEvents, maxPastBytes)
 		}
 		if k.acks != nil {
 			b.Acks, b.NextAck = k.acks.replies, k.acks.next
@@ -101,9 +101,9 @@ func (k *socket) box() boxed {
 	}
 }
 
-// recent are the last events that the socket was sent, oldest first, and whether there were more. If it is detached they are all that it has missed, as far
-// as it might have queued them, and as many before.
-func (k *socket) recent(events, bytes int) (all []*sealed, trimmed bool) {
+// boxPast adds the last events that the socket was sent, oldest first, the event before them, and whether there were more. If it is detached they are all
+// that it has missed, as far as it might have queued them, and as many before.
+func (k *socket) boxPast(box *boxed, events, bytes int) {
 	h, c := &k.nsp.loop.history, collector{events: events, bytes: bytes}
 	first, missed := k.since, h.next() // of what is in the history; all from there on
 	if k.taking() != nil {
@@ -118,15 +118,19 @@ func (k *socket) recent(events, bytes int) (all []*sealed, trimmed bool) {
 			c.add(e, at >= missed)
 		}
 	}
+	c.full = c.full || first < h.first // what lay between the backlog and the rest is gone
 	backlog := k.backlog()
 	for i := len(backlog) - 1; i >= 0 && !c.full; i-- {
 		c.add(backlog[i], k.detached != nil)
 	}
-	all = make([]*sealed, len(c.found))
+	box.Missed = make([]*sealed, len(c.found))
 	for i, e := range c.found {
-		all[len(c.found)-1-i] = e.b.seal()
+		box.Missed[len(c.found)-1-i] = e.b.seal()
 	}
-	return all, c.full || first < h.first || k.arrears != nil && k.arrears.trimmed
+	box.Anchor, box.Trimmed = c.before, c.full
+	if !c.full && k.arrears != nil {
+		box.Anchor, box.Trimmed = k.arrears.anchor, k.arrears.trimmed
+	}
 }
 
 // collector gathers events, newest first, until there are enough.
@@ -135,11 +139,12 @@ type collector struct {
 	events, bytes int // at most, but for those that were missed
 	most          int // bytes of those
 	full          bool
+	before        string // the id of the event that had no room: who has it has missed nothing but what was found
 }
 
 func (c *collector) add(e past, missed bool) {
 	if missed && c.most < e.size || !missed && (c.events <= 0 || c.bytes <= 0) {
-		c.full = true
+		c.full, c.before = true, e.b.id
 		return
 	}
 	if missed {
@@ -201,11 +206,11 @@ func (s *session) unpackSocket(box *boxed, t *taking) (*socket, error) {
 		}
 	}
 	owed := k.owed()
+	owed.at = l.now
+	owed.anchor, owed.trimmed = box.Anchor, box.Trimmed
 	for _, e := range box.Missed {
 		owed.keep(e.open().past(k.nsp.name, l.now), gw.live().QueueBytes)
 	}
-	owed.at = l.now
-	owed.anchor, owed.trimmed = box.Anchor, box.Trimmed
 	t.own(k, at)
 	if box.NextAck > 0 {
 		k.acks = &owedAcks{next: box.NextAck, replies: box.Acks}

@@ -78,14 +78,14 @@ func (k *socket) hand(b *broadcast) {
 	}
 }
 
-// keep adds to the backlog; the oldest are dropped for want of room, and a client that has not had them cannot come back.
+// keep adds to the backlog; the oldest are dropped for want of room, and a client that has not had those cannot come back.
 func (a *arrears) keep(e past, limit int) {
 	a.backlog = append(a.backlog, e)
 	a.size += e.size
 	for a.size > limit && len(a.backlog) > 0 {
 		a.size -= a.backlog[0].size
+		a.anchor, a.trimmed = a.backlog[0].b.id, true
 		a.backlog = a.backlog[1:]
 		a.from.backlog = max(0, a.from.backlog-1)
-		a.anchor, a.trimmed = "", true
 	}
 }

@@ -201,9 +201,6 @@ func (t *taking) keep(box *boxed, nsp string, left time.Duration) *socket {
 func (k *socket) packWhole() boxed {
 	b := k.box()
 	b.Left = k.detached.until - k.nsp.loop.now
-	b.Missed, b.Trimmed = k.recent(shelteredEvents, shelteredBytes)
-	if !b.Trimmed && k.arrears != nil {
-		b.Anchor = k.arrears.anchor
-	}
+	k.boxPast(&b, shelteredEvents, shelteredBytes)
 	return b
 }
