@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -89,14 +90,9 @@ func (c *loadScenario) Run(ctx context.Context) error {
 		return err
 	}
 	runner := scenario.Runner{}
-	var names []string
-	for _, text := range append(c.PID, c.ServerCost...) {
-		source, err := cost.ParseSource(text)
-		if err != nil {
-			return err
-		}
-		runner.Sources = append(runner.Sources, source)
-		names = append(names, source.Name)
+	names, err := c.sources(&runner)
+	if err != nil {
+		return err
 	}
 	if !c.Quiet {
 		p := newLoadProgress(plan)
@@ -109,6 +105,22 @@ func (c *loadScenario) Run(ctx context.Context) error {
 	}
 	r := report.New(outcome, names, c.Label, "patchbay "+strings.Join(os.Args[1:], " "))
 	return errors.Join(c.write(r), r.Judge(objectives))
+}
+
+// sources names to the runner whose costs are read. A process that is not there is a fault of the command line.
+func (c *loadScenario) sources(runner *scenario.Runner) (names []string, err error) {
+	for _, text := range slices.Concat(c.PID, c.ServerCost) {
+		source, err := cost.ParseSource(text)
+		if err != nil {
+			return nil, err
+		}
+		if err := source.Check(); err != nil {
+			return nil, err
+		}
+		runner.Sources = append(runner.Sources, source)
+		names = append(names, source.Name)
+	}
+	return names, nil
 }
 
 // write writes the report wherever it is wanted.

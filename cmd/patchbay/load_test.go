@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"patchbay/loadtest/cluster"
+	"patchbay/loadtest/cost"
 	"patchbay/loadtest/report"
 	"patchbay/loadtest/scenario"
 )
@@ -78,5 +81,23 @@ func TestLoadRun(t *testing.T) {
 	}
 	if r, err := report.Read(text); err != nil || r.Audit.Expected == 0 || r.Head.Scenario != "fanout" {
 		t.Errorf("the report: %+v, %v", r, err)
+	}
+}
+
+// A process that does not exist is noticed before the load, and a page without metrics is no cost of 0.
+func TestLoadCosts(t *testing.T) {
+	cleanEnvironment(t)
+	err := run(context.Background(), []string{"load", "fanout", "--url", "http://127.0.0.1:1", "-q", "--pid", "x=1073741824", "--slo", "cpu<1"})
+	if !errors.Is(err, cost.ErrEnded) || exitCode(err) != 1 {
+		t.Errorf("no such process: got %v, exit code %d", err, exitCode(err))
+	}
+	c := cluster.Start(t, cluster.Shape{App: cluster.Contract})
+	page := httptest.NewServer(http.NotFoundHandler())
+	defer page.Close()
+	err = run(context.Background(), []string{
+		"load", "fanout", "--url", c.URL(0), "-n", "5", "--in-flight", "2", "-d", "100ms", "--warm-up", "0s", "-q", "--server-metrics", "x=" + page.URL, "--slo", "lost=0,cpu<1,memory<1,connect_cpu<1",
+	})
+	if !errors.Is(err, report.ErrMissed) || exitCode(err) != 3 || strings.Count(err.Error(), "x: read x: cost: no process metrics") != 3 {
+		t.Errorf("a page without metrics: got %v, exit code %d", err, exitCode(err))
 	}
 }

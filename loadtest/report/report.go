@@ -83,7 +83,7 @@ type Moment struct {
 	Delivered float64            `json:"delivered"` // deliveries and acknowledgements per second
 	Latency   Percentiles        `json:"latency"`
 	Present   int                `json:"present"`
-	Resident  map[string]int64   `json:"resident,omitempty"` // bytes, by server
+	Resident  map[string]int64   `json:"resident,omitempty"` // bytes, by server; without what could not be read
 	CPU       map[string]float64 `json:"cpu,omitempty"`      // cores in use, by server
 }
 
@@ -152,8 +152,14 @@ func timeline(o *scenario.Outcome, names []string) []Moment {
 			Resident: map[string]int64{}, CPU: map[string]float64{},
 		}
 		for _, name := range append([]string{scenario.Generator}, names...) {
-			m.Resident[name] = p.Usage[name].Resident
-			m.CPU[name] = (p.Usage[name].CPU - before.Usage[name].CPU).Seconds() / seconds
+			now, read := p.Usage[name]
+			if !read {
+				continue
+			}
+			m.Resident[name] = now.Resident
+			if earlier, read := before.Usage[name]; read {
+				m.CPU[name] = (now.CPU - earlier.CPU).Seconds() / seconds
+			}
 		}
 		list = append(list, m)
 		before = p

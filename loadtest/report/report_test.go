@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +125,65 @@ func TestObjectives(t *testing.T) {
 		if err != nil || none.Judge(objectives) == nil {
 			t.Errorf("%s: met by a run that measured nothing (%v)", name, err)
 		}
+	}
+}
+
+// A cost that could not be read is said to be so everywhere, is in no sum, and meets no objective; the others are as they were.
+func TestUnreadCosts(t *testing.T) {
+	for name, spoil := range map[string]func(*scenario.Outcome){
+		"from the start":     func(o *scenario.Outcome) { delete(o.Before, "nats") },
+		"when all connected": func(o *scenario.Outcome) { delete(o.Connected.Usage, "nats") },
+		"at the begin":       func(o *scenario.Outcome) { delete(o.Begin.Usage, "nats") },
+		"at the end":         func(o *scenario.Outcome) { delete(o.Points[1].Usage, "nats") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := outcome(t)
+			o.Unread = map[string]string{"nats": "it has ended"}
+			spoil(o)
+			r := report.New(o, []string{"gateway", "nats"}, "", "")
+			if gateway, nats, sum := r.Costs[0], r.Costs[1], r.Costs[2]; gateway.PerUnit != 500 || nats.Unread != "it has ended" || nats.PerUnit != 0 || sum.Unread == "" || sum.PerUnit != 0 {
+				t.Errorf("costs: %+v", r.Costs)
+			}
+			for _, text := range []string{"cpu<1e9", "connect_cpu<1e9", "memory<1e12", "cpu>=0"} {
+				objectives, err := report.ParseObjectives(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := r.Judge(objectives); !errors.Is(err, report.ErrMissed) || !strings.Contains(err.Error(), "nats: it has ended") {
+					t.Errorf("%s: got %v, want it missed with the reason", text, err)
+				}
+			}
+			var table, page bytes.Buffer
+			if err := errors.Join(r.WriteText(&table), report.WriteHTML(&page, r)); err != nil {
+				t.Fatal(err)
+			}
+			text, err := json.Marshal(r.Costs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for where, is := range map[string]string{"table": table.String(), "page": page.String(), "JSON": string(text)} {
+				if !strings.Contains(is, "it has ended") || strings.Contains(is, "0.00 s CPU") {
+					t.Errorf("%s: %s", where, is)
+				}
+			}
+			if strings.Contains(string(text), `"nats","cpu"`) {
+				t.Errorf("a figure of what was not read: %s", text)
+			}
+			var row []string
+			for _, r := range report.Compare(r) {
+				row = append(row, r.Name)
+			}
+			if slices.Contains(row, "cpu") || slices.Contains(row, "memory") {
+				t.Errorf("compared: %q", row)
+			}
+		})
+	}
+	// One look that failed in between takes nothing away.
+	o := outcome(t)
+	o.Unread = map[string]string{"nats": "once"}
+	delete(o.Points[0].Usage, "nats")
+	if r := report.New(o, []string{"gateway", "nats"}, "", ""); r.Costs[1].Unread != "" || r.Costs[2].PerUnit < 599 || r.Timeline[0].Resident["nats"] != 0 {
+		t.Errorf("costs: %+v, timeline: %+v", r.Costs, r.Timeline)
 	}
 }
 

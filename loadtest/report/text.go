@@ -96,6 +96,10 @@ func (r *Report) writeAudit(t *table) {
 
 func (r *Report) writeCosts(t *table) {
 	for _, c := range r.Costs {
+		if c.Unread != "" {
+			t.row(c.Name, "NOT READ: %s", c.Unread)
+			continue
+		}
 		words := []string{fmt.Sprintf("%.2f s CPU", c.CPU)}
 		if c.PerUnit > 0 {
 			words = append(words, fmt.Sprintf("%.2f µs per %s", c.PerUnit, r.Unit()))

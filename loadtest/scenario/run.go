@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"patchbay/loadtest/cost"
-	"patchbay/loadtest/process"
 )
 
 // settleLook is the time between two looks at whether all that was sent has arrived.
@@ -53,6 +52,7 @@ type run struct {
 	start time.Time // of the measured time; zero before
 	// What the restart commands failed with; at most one.
 	failed chan error
+	meters []*meter // of the sources
 }
 
 // Run carries out a plan and returns what it found. On an error, of clients that do not connect above all, nothing is left running.
@@ -69,7 +69,7 @@ func (r *Runner) Run(ctx context.Context, plan *Plan) (out *Outcome, err error) 
 		defer cancel()
 		err = errors.Join(err, f.close(closing))
 	}()
-	this := &run{Runner: r, plan: plan, fleet: f, out: &Outcome{Plan: plan, Started: time.Now()}, failed: make(chan error, 1)}
+	this := &run{Runner: r, plan: plan, fleet: f, out: &Outcome{Plan: plan, Started: time.Now()}, failed: make(chan error, 1), meters: metersOf(r.Sources)}
 	for _, step := range []func(context.Context) error{this.connect, this.warmUp, this.measure, this.settle} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -91,31 +91,13 @@ func (r *run) tell(stage string, share float64, p Point) {
 
 // point takes a sample and reads all costs.
 func (r *run) point(ctx context.Context) (Point, error) {
-	p := Point{Usage: Usage{}}
+	p := Point{Usage: r.usage(ctx)}
 	if !r.start.IsZero() {
 		p.At = time.Since(r.start)
-	}
-	for _, s := range r.Sources {
-		u, err := s.Read(ctx)
-		if err != nil {
-			r.note(err)
-		}
-		p.Usage[s.Name] = add(p.Usage[s.Name], u)
-	}
-	for _, pid := range r.fleet.pids() {
-		u, err := process.ReadUsage(pid)
-		if err != nil {
-			r.note(err)
-		}
-		p.Usage[Generator] = add(p.Usage[Generator], u)
 	}
 	var err error
 	p.Sample, err = r.fleet.sample(ctx)
 	return p, err
-}
-
-func add(a, b process.Usage) process.Usage {
-	return process.Usage{Resident: a.Resident + b.Resident, CPU: a.CPU + b.CPU}
 }
 
 // note keeps a fault beside the load, once.

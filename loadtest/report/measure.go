@@ -1,0 +1,152 @@
+package report
+
+import (
+	"math"
+	"slices"
+	"strings"
+)
+
+// measure is something that objectives are about. Times are in milliseconds; what a run has not measured is NaN, and meets no objective.
+type measure struct {
+	name string
+	unit string
+	of   func(*Report) float64
+	why  func(*Report) string // says more of what was not measured; may be nil
+}
+
+// unknown says why a run has nothing of a measure.
+func (m measure) unknown(r *Report) string {
+	if m.why != nil {
+		return "it is not known: " + m.why(r)
+	}
+	return "it was not measured"
+}
+
+// millisecond is the unit of times.
+const millisecond = "ms"
+
+// among is a count of things that a run has had if it has had any of another.
+func among(n, all uint64) float64 {
+	if all == 0 {
+		return math.NaN()
+	}
+	return float64(n)
+}
+
+// measures are all of them, in the order in which they are listed.
+func measures() []measure {
+	bottleneck := measure{name: "bottleneck", of: func(r *Report) float64 { return float64(min(len(r.Load.Bottle), 1)) }}
+	return slices.Concat(runMeasures(), costMeasures(), []measure{bottleneck})
+}
+
+// runMeasures are of what the clients saw.
+func runMeasures() []measure {
+	count := func(name string, of func(*Report) uint64) measure {
+		return measure{name: name, of: func(r *Report) float64 { return float64(of(r)) }}
+	}
+	audited := func(name string, of func(*Report) uint64) measure {
+		return measure{name: name, of: func(r *Report) float64 { return among(of(r), r.Audit.Expected) }}
+	}
+	of := func(name string, times func(*Report) Percentiles, one func(Percentiles) float64) measure {
+		return measure{name: name, unit: millisecond, of: func(r *Report) float64 {
+			if p := times(r); p.Count > 0 {
+				return one(p)
+			}
+			return math.NaN()
+		}}
+	}
+	latency := func(r *Report) Percentiles { return r.Times.Latency }
+	connect := func(r *Report) Percentiles { return r.Times.Connect }
+	back := func(r *Report) Percentiles { return r.Times.Back }
+	p99 := func(p Percentiles) float64 { return p.P99 }
+	highest := func(p Percentiles) float64 { return p.Max }
+	return []measure{
+		of("p50", latency, func(p Percentiles) float64 { return p.P50 }),
+		of("p90", latency, func(p Percentiles) float64 { return p.P90 }),
+		of("p99", latency, p99),
+		of("p999", latency, func(p Percentiles) float64 { return p.P999 }),
+		of("max", latency, highest),
+		of("mean", latency, func(p Percentiles) float64 { return p.Mean }),
+		of("connect_p99", connect, p99), of("connect_max", connect, highest),
+		of("back_p99", back, p99), of("back_max", back, highest),
+		of("late_p99", func(r *Report) Percentiles { return r.Times.Late }, p99),
+		audited("lost", func(r *Report) uint64 { return r.Audit.Lost + r.Audit.LostAcks }),
+		audited("repeated", func(r *Report) uint64 { return r.Audit.Repeated }),
+		audited("reordered", func(r *Report) uint64 { return r.Audit.Reordered }),
+		count("stray", func(r *Report) uint64 { return r.Totals.Stray }),
+		count("damaged", func(r *Report) uint64 { return r.Totals.Damaged }),
+		count("failures", func(r *Report) uint64 { return r.Totals.Failures }),
+		count("closes", func(r *Report) uint64 { return r.Totals.Closes }),
+		count("renewed", func(r *Report) uint64 { return r.Totals.Renewed }),
+		count("stalls", func(r *Report) uint64 { return r.Totals.Stalls }),
+		count("skipped", func(r *Report) uint64 { return r.Totals.Skipped }),
+		{name: "rate", unit: "/s", of: func(r *Report) float64 { return r.perSecond(r.Units()) }},
+		{name: "bytes", of: (*Report).wire},
+	}
+}
+
+// costMeasures are of what the servers used.
+func costMeasures() []measure {
+	cost := func(name, unit string, one func(*Report, Cost) float64) measure {
+		return measure{name: name, unit: unit, why: (*Report).costless, of: func(r *Report) float64 {
+			if sum := r.Sum(); sum != nil && sum.Unread == "" {
+				return one(r, *sum)
+			}
+			return math.NaN()
+		}}
+	}
+	return []measure{
+		cost("cpu", "µs", func(r *Report, c Cost) float64 {
+			if r.Units() == 0 {
+				return math.NaN()
+			}
+			return c.PerUnit
+		}),
+		cost("connect_cpu", "µs", func(_ *Report, c Cost) float64 { return c.PerConnect }),
+		cost("memory", "B", func(_ *Report, c Cost) float64 { return c.PerClient }),
+	}
+}
+
+// wire is the bytes per delivery; a report of before they were counted has none.
+func (r *Report) wire() float64 {
+	if r.Counts.Bytes == 0 {
+		return math.NaN()
+	}
+	return r.BytesPerUnit()
+}
+
+// costless says why it is not known what the servers used.
+func (r *Report) costless() string {
+	var words []string
+	for _, c := range r.named() {
+		if c.Unread != "" {
+			words = append(words, c.Name+": "+c.Unread)
+		}
+	}
+	switch {
+	case len(r.Costs) == 0:
+		return "neither --pid nor --server-metrics named a server"
+	case len(words) == 0:
+		return "nothing was delivered"
+	}
+	return strings.Join(words, "; ")
+}
+
+// Measures are the names that objectives may have.
+func Measures() []string {
+	var names []string
+	for _, m := range measures() {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+// find finds a measure by its name.
+func find(name string) (measure, bool) {
+	for _, m := range measures() {
+		if m.name == name {
+			return m, true
+		}
+	}
+	return measure{}, false
+}
