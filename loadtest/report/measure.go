@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -12,6 +13,9 @@ type measure struct {
 	unit string
 	of   func(*Report) float64
 	why  func(*Report) string // says more of what was not measured; may be nil
+	// Says why what was measured is not the whole of it, and meets no objective; empty if it is, and nil if it always is.
+	partial func(*Report) string
+	sent    bool // of the messages sent, and says nothing of those that were not
 }
 
 // unknown says why a run has nothing of a measure.
@@ -55,22 +59,32 @@ func runMeasures() []measure {
 			return math.NaN()
 		}}
 	}
-	latency := func(r *Report) Percentiles { return r.Times.Latency }
+	ofLatency := func(name string, one func(Percentiles) float64) measure {
+		m := of(name, func(r *Report) Percentiles { return r.Times.Latency }, one)
+		m.sent = true
+		return m
+	}
+	ofReturn := func(name string, one func(Percentiles) float64) measure {
+		m := of(name, func(r *Report) Percentiles { return r.Times.Back }, one)
+		m.partial = (*Report).notBack
+		return m
+	}
+	lost := audited("lost", func(r *Report) uint64 { return r.Audit.Lost + r.Audit.LostAcks })
+	lost.sent = true
 	connect := func(r *Report) Percentiles { return r.Times.Connect }
-	back := func(r *Report) Percentiles { return r.Times.Back }
 	p99 := func(p Percentiles) float64 { return p.P99 }
 	highest := func(p Percentiles) float64 { return p.Max }
 	return []measure{
-		of("p50", latency, func(p Percentiles) float64 { return p.P50 }),
-		of("p90", latency, func(p Percentiles) float64 { return p.P90 }),
-		of("p99", latency, p99),
-		of("p999", latency, func(p Percentiles) float64 { return p.P999 }),
-		of("max", latency, highest),
-		of("mean", latency, func(p Percentiles) float64 { return p.Mean }),
+		ofLatency("p50", func(p Percentiles) float64 { return p.P50 }),
+		ofLatency("p90", func(p Percentiles) float64 { return p.P90 }),
+		ofLatency("p99", p99),
+		ofLatency("p999", func(p Percentiles) float64 { return p.P999 }),
+		ofLatency("max", highest),
+		ofLatency("mean", func(p Percentiles) float64 { return p.Mean }),
 		of("connect_p99", connect, p99), of("connect_max", connect, highest),
-		of("back_p99", back, p99), of("back_max", back, highest),
+		ofReturn("back_p99", p99), ofReturn("back_max", highest),
 		of("late_p99", func(r *Report) Percentiles { return r.Times.Late }, p99),
-		audited("lost", func(r *Report) uint64 { return r.Audit.Lost + r.Audit.LostAcks }),
+		lost,
 		audited("repeated", func(r *Report) uint64 { return r.Audit.Repeated }),
 		audited("reordered", func(r *Report) uint64 { return r.Audit.Reordered }),
 		count("stray", func(r *Report) uint64 { return r.Totals.Stray }),
@@ -80,6 +94,7 @@ func runMeasures() []measure {
 		count("renewed", func(r *Report) uint64 { return r.Totals.Renewed }),
 		count("stalls", func(r *Report) uint64 { return r.Totals.Stalls }),
 		count("skipped", func(r *Report) uint64 { return r.Totals.Skipped }),
+		count("away", func(r *Report) uint64 { return uint64(r.End.Away) }),
 		{name: "rate", unit: "/s", of: func(r *Report) float64 { return r.perSecond(r.Units()) }},
 		{name: "bytes", of: (*Report).wire},
 	}
@@ -113,6 +128,14 @@ func (r *Report) wire() float64 {
 		return math.NaN()
 	}
 	return r.BytesPerUnit()
+}
+
+// notBack says who is not back, whose times are not among those that were measured.
+func (r *Report) notBack() string {
+	if r.End.Away == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d clients are not back", r.End.Away)
 }
 
 // costless says why it is not known what the servers used.

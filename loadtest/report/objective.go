@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,9 +75,15 @@ func parseObjective(text string) (Objective, error) {
 // Judge returns nil if the run meets all objectives, and otherwise an error that wraps ErrMissed and names those missed.
 func (r *Report) Judge(objectives []Objective) error {
 	var missed []string
-	for _, o := range objectives {
+	for _, o := range append(slices.Clone(objectives), implied(objectives)...) {
 		m, _ := find(o.Name)
+		part := ""
+		if m.partial != nil {
+			part = m.partial(r)
+		}
 		switch v := m.of(r); {
+		case part != "":
+			missed = append(missed, fmt.Sprintf("%s (%s)", o.text, part))
 		case o.met(v):
 		case math.IsNaN(v):
 			missed = append(missed, fmt.Sprintf("%s (%s)", o.text, m.unknown(r)))
@@ -90,6 +97,30 @@ func (r *Report) Judge(objectives []Objective) error {
 		return fmt.Errorf("%w: %s", ErrMissed, strings.Join(missed, ", "))
 	}
 	return nil
+}
+
+// implied are the objectives that go without saying, as long as none is about the same: that those who were connected are so at the end, and,
+// where it is about losses or latency, that whatever was due was sent.
+func implied(objectives []Objective) []Objective {
+	var all, sent []string
+	named := map[string]bool{}
+	for _, o := range objectives {
+		named[o.Name] = true
+		all = append(all, o.text)
+		if m, _ := find(o.Name); m.sent {
+			sent = append(sent, o.text)
+		}
+	}
+	var list []Objective
+	for _, one := range []struct {
+		name string
+		of   []string
+	}{{"skipped", sent}, {"away", all}} {
+		if len(one.of) > 0 && !named[one.name] {
+			list = append(list, Objective{Name: one.name, Sign: "=", text: fmt.Sprintf("%s=0, which goes with %s", one.name, strings.Join(one.of, " and "))})
+		}
+	}
+	return list
 }
 
 func (o Objective) met(v float64) bool {

@@ -22,6 +22,7 @@ type Report struct {
 	Load     Load               `json:"load"`
 	Timeline []Moment           `json:"timeline"`
 	Latency  scenario.Histogram `json:"latency_histogram"` // HDR, compressed
+	End      End                `json:"end"`
 	Notes    []string           `json:"notes,omitempty"`
 }
 
@@ -39,6 +40,12 @@ type Head struct {
 type Connect struct {
 	Seconds float64 `json:"seconds"`
 	Rate    float64 `json:"rate"` // clients per second
+}
+
+// End is how it stood when the run was over.
+type End struct {
+	Present int `json:"present"` // clients in their place
+	Away    int `json:"away"`    // clients that have lost their place and are not back, though the scenario keeps them away no longer
 }
 
 // Times are the percentiles of all that was timed.
@@ -99,7 +106,7 @@ func New(o *scenario.Outcome, names []string, label, command string) *Report {
 			Latency: PercentilesOf(histograms.Latency), Replay: PercentilesOf(histograms.Replay), Connect: PercentilesOf(histograms.Connect),
 			Back: PercentilesOf(histograms.Back), Late: PercentilesOf(histograms.Late),
 		},
-		Latency: histograms.Latency, Notes: o.Notes,
+		Latency: histograms.Latency, Notes: o.Notes, End: End{Present: o.Rest.Present, Away: o.Rest.Away},
 	}
 	if r.Connect.Seconds > 0 {
 		r.Connect.Rate = float64(r.Clients) / r.Connect.Seconds

@@ -187,6 +187,53 @@ func TestUnreadCosts(t *testing.T) {
 	}
 }
 
+// What could not be sent meets no objective about losses or latency, and clients that are not back meet none at all, unless the objectives say so.
+func TestImplied(t *testing.T) {
+	for _, c := range []struct {
+		skipped uint64
+		away    int
+		text    string
+		met     bool
+	}{
+		{0, 0, "p99<50ms,lost<6", true},
+		{79, 0, "p99<50ms", false}, {79, 0, "lost<6", false}, {79, 0, "mean<1s", false},
+		{79, 0, "repeated=0,rate>1", true},
+		{79, 0, "p99<50ms,lost<6,skipped<80", true}, {79, 0, "lost<6,skipped<79", false},
+		{0, 25, "repeated=0", false}, {0, 25, "lost<6,failures=0", false}, {0, 25, "lost<6,away<26", true}, {0, 25, "lost<6,away=0", false},
+		{0, 25, "back_max<5s,away<26", false}, {0, 25, "back_p99>1us,away<26", false}, {0, 0, "back_max<5s,back_p99>1us", true},
+		{79, 25, "", true},
+	} {
+		o := outcome(t)
+		o.Rest.Counters.Skipped, o.Rest.Away = c.skipped, c.away
+		o.Rest.Histograms.Back.Record(time.Second)
+		r := report.New(o, nil, "", "")
+		objectives, err := report.ParseObjectives(c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Judge(objectives); (err == nil) != c.met {
+			t.Errorf("%d skipped, %d away, %s: got %v, want it met: %v", c.skipped, c.away, c.text, err, c.met)
+		}
+	}
+	o := outcome(t)
+	o.Rest.Counters.Skipped, o.Rest.Away, o.Audit.Waiting = 79, 25, map[string]int{"for a <b>sign</b>": 25}
+	r := report.New(o, nil, "", "")
+	var table, page bytes.Buffer
+	if err := errors.Join(r.WriteText(&table), report.WriteHTML(&page, r)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"not back", "25 of 101 clients at the end", "25 wait for a <b>sign</b>", "79 messages were due"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("%q is not in\n%s", want, table.String())
+		}
+	}
+	for _, want := range []string{"<b>79</b><span>skipped", "<b>25</b><span>not back", "for a &lt;b&gt;sign"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("%q is not in the page", want)
+		}
+	}
+}
+
 // Every measure that the manual lists is known, and no other.
 func TestMeasures(t *testing.T) {
 	for _, name := range report.Measures() {

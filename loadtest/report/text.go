@@ -86,11 +86,17 @@ func (r *Report) writeAudit(t *table) {
 		t.row("connections", "%d made, %d failed, %d cut, %d ended otherwise; %d came back to their socket, %d to a new one",
 			c.Connects, c.Failures, c.Cuts, c.Closes, c.Recovered, c.Renewed)
 	}
-	if a.Unread.Clients > 0 {
-		t.row("not reading", "%d clients, of which the server closed %d", a.Unread.Clients, a.Unread.Closed)
-	}
 	for _, cause := range slices.Sorted(maps.Keys(a.Causes)) {
 		t.row("", "%d × %s", a.Causes[cause], cause)
+	}
+	if n := r.End.Away; n > 0 {
+		t.row("not back", "%d of %d clients at the end", n, r.Clients)
+		for _, what := range slices.Sorted(maps.Keys(a.Waiting)) {
+			t.row("", "%d wait %s", a.Waiting[what], what)
+		}
+	}
+	if a.Unread.Clients > 0 {
+		t.row("not reading", "%d clients, of which the server closed %d", a.Unread.Clients, a.Unread.Closed)
 	}
 }
 

@@ -117,6 +117,7 @@ func (c *crew) left(m *member, present bool) {
 		c.audit.Unread.Closed++
 		return
 	}
+	m.resting = m.willed && c.plan.Scenario == "jitter"
 	c.loop.After(c.absence(m, present), func() {
 		if m.client.Absent() && !c.traffic.over {
 			m.connect()
@@ -135,6 +136,9 @@ func (c *crew) sample() Sample {
 	for _, m := range c.members {
 		if m.joined {
 			s.Present++
+		}
+		if m.away() {
+			s.Away++
 		}
 	}
 	return s
@@ -161,6 +165,9 @@ func (c *crew) examine(sent Sent) Audit {
 	for _, m := range c.members {
 		if m.mute {
 			continue
+		}
+		if !m.joined && !m.resting {
+			a.wait(m.waitsFor(), 1)
 		}
 		if c.plan.Traffic() == echoing {
 			lost, _ := m.acks.missing(m.sent)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -20,10 +21,12 @@ type fake struct {
 	*httptest.Server
 	deliver func(n int, text string) []string
 	ack     func(n int, text string) []string
+	hold    func(n int) bool // leaves the nth connection without an answer
 
 	mu    sync.Mutex
 	rooms map[string][]net.Conn
 	count int
+	calls atomic.Int64
 	acks  int
 	all   map[net.Conn]struct{}
 	wg    sync.WaitGroup
@@ -39,7 +42,7 @@ func startFake(t *testing.T, deliver, ack func(n int, text string) []string) *fa
 	if ack == nil {
 		ack = same
 	}
-	f := &fake{deliver: deliver, ack: ack, rooms: map[string][]net.Conn{}, all: map[net.Conn]struct{}{}}
+	f := &fake{deliver: deliver, ack: ack, hold: func(int) bool { return false }, rooms: map[string][]net.Conn{}, all: map[net.Conn]struct{}{}}
 	f.Server = httptest.NewServer(http.HandlerFunc(f.serve))
 	t.Cleanup(func() {
 		f.Close()
@@ -54,6 +57,10 @@ func startFake(t *testing.T, deliver, ack func(n int, text string) []string) *fa
 }
 
 func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
+	if f.hold(int(f.calls.Add(1))) {
+		<-r.Context().Done()
+		return
+	}
 	c, _, _, err := ws.UpgradeHTTP(r, w)
 	if err != nil {
 		return

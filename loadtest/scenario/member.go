@@ -46,6 +46,7 @@ type condition struct {
 	counted bool // among those that have been there once
 	willed  bool // its connection is being cut by the scenario
 	mute    bool // never reads
+	resting bool // kept away for a while by the scenario (jitter)
 }
 
 func newMember(c *crew, s seat) *member {
@@ -69,6 +70,7 @@ func newMember(c *crew, s seat) *member {
 
 // connect begins a connection, to another of the URLs each time.
 func (m *member) connect() {
+	m.resting = false
 	targets := m.crew.targets
 	to := targets[(m.index+m.attempts)%len(targets)]
 	m.attempts++
@@ -100,6 +102,22 @@ func (m *member) Connected(recovered bool) {
 		return
 	}
 	m.arrive()
+}
+
+// away tells whether the member has been in its place, and should be there again.
+func (m *member) away() bool { return m.counted && !m.joined && !m.mute && !m.resting }
+
+// waitsFor says what keeps the member from its place.
+func (m *member) waitsFor() string {
+	switch {
+	case m.attempts == 0:
+		return "to begin: others are connecting"
+	case m.client.Absent():
+		return "to try again"
+	case m.client.Present():
+		return "for an answer to join, which the server needs to know"
+	}
+	return "for the server's handshake"
 }
 
 // forgetStreams notes that what is missing next was missed while away.

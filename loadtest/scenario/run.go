@@ -241,10 +241,12 @@ func (r *run) restart(ctx context.Context) <-chan struct{} {
 	return done
 }
 
-// settle waits for what is under way, until all has arrived or nothing has for as long as the plan's patience, and audits.
+// settle waits for what is under way, and for the clients that are to come back, until all has arrived or nothing has for as long as the
+// plan's patience, and audits.
 func (r *run) settle(ctx context.Context) error {
 	began, last, read := time.Now(), time.Now(), time.Now()
 	var got, bytes uint64
+	most := 0 // clients in their place
 	for {
 		audit, err := r.fleet.audit(ctx)
 		if err != nil {
@@ -262,10 +264,13 @@ func (r *run) settle(ctx context.Context) error {
 		if n := p.Sample.Counters.Delivered + p.Sample.Counters.Acked; n != got {
 			got, last = n, time.Now()
 		}
+		if n := p.Sample.Present; n > most {
+			most, last = n, time.Now()
+		}
 		if n := p.Sample.Counters.Bytes; n != bytes {
 			bytes, read = n, time.Now()
 		}
-		complete := audit.Lost == 0 && audit.LostAcks == 0 && (audit.Unread.Clients == audit.Unread.Closed || time.Since(read) > readLook)
+		complete := audit.Lost == 0 && audit.LostAcks == 0 && p.Sample.Away == 0 && (audit.Unread.Clients == audit.Unread.Closed || time.Since(read) > readLook)
 		if complete || time.Since(last) > r.plan.Options.Timing.Patience {
 			break
 		}

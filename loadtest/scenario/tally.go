@@ -154,6 +154,7 @@ type Sample struct {
 	Histograms Histograms `json:"histograms"`
 	Present    int        `json:"present"` // clients connected and in their place now
 	Missing    int        `json:"missing"` // clients that have never been
+	Away       int        `json:"away"`    // clients that have been, and are not; without those that do not read, or that jitter keeps away
 	Arrived    int64      `json:"arrived"` // when the last of the others came for the first time, in nanoseconds since 1970
 }
 
@@ -163,6 +164,7 @@ func (s *Sample) Add(other Sample) {
 	s.Histograms.Add(other.Histograms)
 	s.Present += other.Present
 	s.Missing += other.Missing
+	s.Away += other.Away
 	s.Arrived = max(s.Arrived, other.Arrived)
 }
 
@@ -190,7 +192,8 @@ type Audit struct {
 	Reordered uint64         `json:"reordered"`
 	LostAcks  uint64         `json:"lost_acks"`
 	Faults    []Fault        `json:"faults,omitempty"`
-	Causes    map[string]int `json:"causes,omitempty"` // why connections were not made, or ended
+	Causes    map[string]int `json:"causes,omitempty"`  // why connections were not made, or ended
+	Waiting   map[string]int `json:"waiting,omitempty"` // what those wait for who are not in their place
 	Unread    UnreadClients  `json:"unread"`
 }
 
@@ -216,6 +219,9 @@ func (a *Audit) Add(other Audit) {
 	for cause, n := range other.Causes {
 		a.cause(cause, n)
 	}
+	for what, n := range other.Waiting {
+		a.wait(what, n)
+	}
 }
 
 // fault adds to the fault of a sender and a room.
@@ -229,6 +235,13 @@ func (a *Audit) fault(f Fault) {
 	if len(a.Faults) < maxFaults {
 		a.Faults = append(a.Faults, f)
 	}
+}
+
+func (a *Audit) wait(what string, n int) {
+	if a.Waiting == nil {
+		a.Waiting = map[string]int{}
+	}
+	a.Waiting[what] += n
 }
 
 func (a *Audit) cause(text string, n int) {
