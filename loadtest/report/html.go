@@ -32,7 +32,7 @@ func WriteHTML(w io.Writer, reports ...*Report) error {
 		"sum":  func(a, b uint64) uint64 { return a + b },
 		"dict": func(name string, p Percentiles) map[string]Percentiles { return map[string]Percentiles{name: p} },
 		"us":   func(v float64) string { return fmt.Sprintf("%.2f µs", v) },
-		"of":   counted,
+		"of":   counted, "interruption": (*Report).interruption,
 	}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("parse the page: %w", err)

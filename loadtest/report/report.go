@@ -44,8 +44,9 @@ type Connect struct {
 
 // End is how it stood when the run was over.
 type End struct {
-	Present int `json:"present"` // clients in their place
-	Away    int `json:"away"`    // clients that have lost their place and are not back, though the scenario keeps them away no longer
+	Present     int  `json:"present"`     // clients in their place
+	Away        int  `json:"away"`        // clients that have lost their place and are not back, though the scenario keeps them away no longer
+	Interrupted bool `json:"interrupted"` // before the measured time was over, or all had arrived
 }
 
 // Times are the percentiles of all that was timed.
@@ -106,7 +107,7 @@ func New(o *scenario.Outcome, names []string, label, command string) *Report {
 			Latency: PercentilesOf(histograms.Latency), Replay: PercentilesOf(histograms.Replay), Connect: PercentilesOf(histograms.Connect),
 			Back: PercentilesOf(histograms.Back), Late: PercentilesOf(histograms.Late),
 		},
-		Latency: histograms.Latency, Notes: o.Notes, End: End{Present: o.Rest.Present, Away: o.Rest.Away},
+		Latency: histograms.Latency, Notes: o.Notes, End: End{Present: o.Rest.Present, Away: o.Rest.Away, Interrupted: o.Interrupted},
 	}
 	if r.Connect.Seconds > 0 {
 		r.Connect.Rate = float64(r.Clients) / r.Connect.Seconds

@@ -17,6 +17,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		title = r.Head.Label + " · " + title
 	}
 	fmt.Fprintf(t, "%s\n\n", title)
+	if r.End.Interrupted {
+		t.row("INTERRUPTED", "%s", r.interruption())
+	}
 	t.row("connected", "%d clients in %.2f s, %.0f/s; p50 %s, p99 %s, max %s", r.Clients, r.Connect.Seconds, r.Connect.Rate,
 		millis(r.Times.Connect.P50), millis(r.Times.Connect.P99), millis(r.Times.Connect.Max))
 	if r.Totals.Sent > 0 {
@@ -44,6 +47,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		t.row("note", "%s", n)
 	}
 	return t.Flush()
+}
+
+// interruption says how far an interrupted run came.
+func (r *Report) interruption() string {
+	return fmt.Sprintf("%.1f s of %v were measured; what was under way may count as lost", r.Seconds, r.Options.Timing.Duration)
 }
 
 // late says how punctual an open loop was; of one that is saturated nothing is due.

@@ -3,7 +3,6 @@ package scenario_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -159,24 +158,5 @@ func TestErrors(t *testing.T) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
 		})
-	}
-}
-
-func TestInterrupted(t *testing.T) {
-	f := startFake(t, nil, nil)
-	ctx, cancel := context.WithCancel(context.Background())
-	o := options(f.URL)
-	o.Timing.Duration, o.Traffic.Rate = time.Hour, 100
-	plan, err := scenario.NewPlan("fanout", o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := scenario.Runner{Interval: 10 * time.Millisecond, Progress: func(stage string, _ float64, _ scenario.Point) {
-		if stage == "measure" {
-			cancel()
-		}
-	}}
-	if out, err := r.Run(ctx, plan); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, %v, want the interruption", fmt.Sprint(out != nil), err)
 	}
 }

@@ -21,6 +21,7 @@ type fake struct {
 	*httptest.Server
 	deliver func(n int, text string) []string
 	ack     func(n int, text string) []string
+	strange bool             // knows none of the load events
 	hold    func(n int) bool // leaves the nth connection without an answer
 
 	mu    sync.Mutex
@@ -129,7 +130,7 @@ func (f *fake) packet(c net.Conn, text string) {
 	}
 	rest = text[start:]
 	var args []string
-	if json.Unmarshal([]byte(rest), &args) != nil {
+	if json.Unmarshal([]byte(rest), &args) != nil || f.strange {
 		return
 	}
 	switch args[0] {

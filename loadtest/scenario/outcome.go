@@ -22,17 +22,18 @@ type Point struct {
 
 // Outcome is what a run has found.
 type Outcome struct {
-	Plan       *Plan     `json:"plan"`
-	Started    time.Time `json:"started"`
-	Before     Usage     `json:"before"`    // before the first connection
-	Connected  Point     `json:"connected"` // when all clients were there
-	Connecting time.Duration
-	Begin      Point   `json:"begin"`  // when the measured time began
-	Points     []Point `json:"points"` // each with the histograms of its interval; the last ends the measured time
-	Audit      Audit   `json:"audit"`
-	Settling   time.Duration
-	Notes      []string `json:"notes,omitempty"` // what went wrong beside the load
-	Rest       Sample   `json:"rest"`            // what came after the measured time
+	Plan        *Plan     `json:"plan"`
+	Started     time.Time `json:"started"`
+	Before      Usage     `json:"before"`    // before the first connection
+	Connected   Point     `json:"connected"` // when all clients were there
+	Connecting  time.Duration
+	Begin       Point   `json:"begin"`  // when the measured time began
+	Points      []Point `json:"points"` // each with the histograms of its interval; the last ends the measured time
+	Audit       Audit   `json:"audit"`
+	Settling    time.Duration
+	Notes       []string `json:"notes,omitempty"` // what went wrong beside the load
+	Rest        Sample   `json:"rest"`            // what came after the measured time
+	Interrupted bool     `json:"interrupted"`     // before the measured time was over, or all had arrived
 	// Why a process's usage could not be read, by its name: what failed first.
 	Unread map[string]string `json:"unread,omitempty"`
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os/exec"
+	"slices"
 	"time"
 
 	"patchbay/loadtest/cost"
@@ -24,6 +26,9 @@ const leastPoints = 20
 
 // ErrNotConnected reports clients that were not all there in time.
 var ErrNotConnected = errors.New("load: not all clients connected")
+
+// ErrInterrupted reports a run that was not carried to its end.
+var ErrInterrupted = errors.New("load: interrupted")
 
 // closeTimeout bounds the end of a run.
 const closeTimeout = 20 * time.Second
@@ -55,7 +60,8 @@ type run struct {
 	meters []*meter // of the sources
 }
 
-// Run carries out a plan and returns what it found. On an error, of clients that do not connect above all, nothing is left running.
+// Run carries out a plan and returns what it found. On an error, of clients that do not connect above all, nothing is left running. If ctx is
+// cancelled it returns ErrInterrupted, and, once measuring has begun, also what it has found until then.
 func (r *Runner) Run(ctx context.Context, plan *Plan) (out *Outcome, err error) {
 	if err := checkDescriptors(plan); err != nil {
 		return nil, err
@@ -72,6 +78,9 @@ func (r *Runner) Run(ctx context.Context, plan *Plan) (out *Outcome, err error) 
 	this := &run{Runner: r, plan: plan, fleet: f, out: &Outcome{Plan: plan, Started: time.Now()}, failed: make(chan error, 1), meters: metersOf(r.Sources)}
 	for _, step := range []func(context.Context) error{this.connect, this.warmUp, this.measure, this.settle} {
 		if err := step(ctx); err != nil {
+			if canceled(ctx) && errors.Is(err, context.Canceled) {
+				err = fmt.Errorf("%w before anything was measured, so nothing is reported", ErrInterrupted)
+			}
 			return nil, err
 		}
 	}
@@ -80,8 +89,14 @@ func (r *Runner) Run(ctx context.Context, plan *Plan) (out *Outcome, err error) 
 		this.note(err)
 	default:
 	}
+	if this.out.Interrupted {
+		return this.out, fmt.Errorf("%w: %v of %v were measured", ErrInterrupted, this.out.Measured().Round(time.Millisecond), plan.Options.Timing.Duration)
+	}
 	return this.out, nil
 }
+
+// canceled tells whether somebody has ended ctx, rather than its deadline.
+func canceled(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
 func (r *run) tell(stage string, share float64, p Point) {
 	if r.Progress != nil {
@@ -89,9 +104,9 @@ func (r *run) tell(stage string, share float64, p Point) {
 	}
 }
 
-// point takes a sample and reads all costs.
+// point takes a sample and reads all costs, even if ctx has ended: the last point comes afterwards.
 func (r *run) point(ctx context.Context) (Point, error) {
-	p := Point{Usage: r.usage(ctx)}
+	p := Point{Usage: r.usage(context.WithoutCancel(ctx))}
 	if !r.start.IsZero() {
 		p.At = time.Since(r.start)
 	}
@@ -119,7 +134,7 @@ func (r *run) connect(ctx context.Context) error {
 		return err
 	}
 	r.out.Before = before.Usage
-	ctx, cancel := context.WithTimeout(ctx, r.plan.Options.Timing.ConnectTimeout)
+	limit, cancel := context.WithTimeout(ctx, r.plan.Options.Timing.ConnectTimeout)
 	defer cancel()
 	began := time.Now()
 	if _, err := r.fleet.do(ctx, Order{Do: OrderConnect}); err != nil {
@@ -140,16 +155,26 @@ func (r *run) connect(ctx context.Context) error {
 			r.out.Connecting = time.Duration(p.Sample.Arrived - began.UnixNano())
 			return nil
 		}
-		if !pause(ctx, connectLook) {
-			return r.absent(context.WithoutCancel(ctx), p.Sample.Missing)
+		if !pause(limit, connectLook) {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return r.absent(ctx, p.Sample.Missing)
 		}
 	}
 }
 
-// absent says how many clients are missing, and why.
+// absent says how many clients are missing, what they wait for, and what has failed before.
 func (r *run) absent(ctx context.Context, missing int) error {
 	audit, err := r.fleet.audit(ctx)
-	return errors.Join(fmt.Errorf("%w: %d of %d are missing; failures: %v", ErrNotConnected, missing, r.plan.Total(), audit.Causes), err)
+	text := fmt.Sprintf("%d of %d are missing", missing, r.plan.Total())
+	for _, what := range slices.Sorted(maps.Keys(audit.Waiting)) {
+		text += fmt.Sprintf("; %d wait %s", audit.Waiting[what], what)
+	}
+	for _, cause := range slices.Sorted(maps.Keys(audit.Causes)) {
+		text += fmt.Sprintf("; failed: %d × %s", audit.Causes[cause], cause)
+	}
+	return errors.Join(fmt.Errorf("%w: %s", ErrNotConnected, text), err)
 }
 
 // pause waits, and tells whether ctx is still alive.
@@ -171,9 +196,10 @@ func (r *run) warmUp(ctx context.Context) error {
 	}
 	if r.plan.Traffic() != silence {
 		r.tell("warm up", 0, Point{})
-		if !pause(ctx, r.plan.Options.Timing.WarmUp) {
-			return ctx.Err()
-		}
+		pause(ctx, r.plan.Options.Timing.WarmUp)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	var err error
 	r.start = time.Now()
@@ -194,7 +220,8 @@ func (r *run) measure(ctx context.Context) error {
 	}
 	for {
 		// To the end exactly: the last interval may be shorter.
-		if !pause(ctx, min(interval, time.Until(r.start.Add(duration)))) {
+		r.out.Interrupted = !pause(ctx, min(interval, time.Until(r.start.Add(duration))))
+		if r.out.Interrupted && !canceled(ctx) {
 			return ctx.Err()
 		}
 		p, err := r.point(ctx)
@@ -204,7 +231,7 @@ func (r *run) measure(ctx context.Context) error {
 		r.out.Points = append(r.out.Points, p)
 		r.tell("measure", float64(p.At)/float64(duration), p)
 		over := p.At >= duration || r.Enough != nil && r.Enough(p) || r.plan.Scenario == "avalanche" && p.Sample.Present == r.plan.Total() && p.At > interval
-		if over && closed(restarted) {
+		if r.out.Interrupted || over && closed(restarted) {
 			break
 		}
 	}
@@ -244,6 +271,9 @@ func (r *run) restart(ctx context.Context) <-chan struct{} {
 // settle waits for what is under way, and for the clients that are to come back, until all has arrived or nothing has for as long as the
 // plan's patience, and audits.
 func (r *run) settle(ctx context.Context) error {
+	if r.out.Interrupted {
+		ctx = context.WithoutCancel(ctx) // the measured time is over, only earlier
+	}
 	began, last, read := time.Now(), time.Now(), time.Now()
 	var got, bytes uint64
 	most := 0 // clients in their place
@@ -276,6 +306,10 @@ func (r *run) settle(ctx context.Context) error {
 		}
 		r.tell("settle", 1, p)
 		if !pause(ctx, settleLook) {
+			r.out.Interrupted = canceled(ctx)
+			if r.out.Interrupted {
+				break
+			}
 			return ctx.Err()
 		}
 	}

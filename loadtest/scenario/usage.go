@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"patchbay/loadtest/cost"
@@ -53,9 +54,15 @@ func (r *run) usage(ctx context.Context) Usage {
 			r.out.unread(name, err)
 		}
 	}
-	for _, m := range r.meters {
-		u, err := m.read(ctx)
-		take(m.source.Name, u, err)
+	// All at once, so that servers that do not answer cost no more time than one.
+	usages, errs := make([]process.Usage, len(r.meters)), make([]error, len(r.meters))
+	var wg sync.WaitGroup
+	for i, m := range r.meters {
+		wg.Go(func() { usages[i], errs[i] = m.read(ctx) })
+	}
+	wg.Wait()
+	for i, m := range r.meters {
+		take(m.source.Name, usages[i], errs[i])
 	}
 	for _, pid := range r.fleet.pids() {
 		u, err := process.ReadUsage(pid)
