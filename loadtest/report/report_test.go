@@ -22,7 +22,7 @@ func outcome(t *testing.T) *scenario.Outcome {
 	t.Helper()
 	o := scenario.Options{
 		Clients: 100, Publishers: 1, Server: scenario.Server{URLs: []string{"http://127.0.0.1:1"}, Transport: "websocket"},
-		Traffic: scenario.Traffic{Rate: 5, Payload: 128}, Timing: scenario.Timing{Duration: 2 * time.Second, Connecting: 1},
+		Traffic: scenario.Traffic{Rate: 5, Payload: 128}, Timing: scenario.Timing{Duration: 2 * time.Second, ConnectTimeout: time.Minute, Connecting: 1},
 		Shape: scenario.Shape{Loops: 1, PerProcess: 1000},
 	}
 	plan, err := scenario.NewPlan("fanout", o)

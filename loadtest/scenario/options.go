@@ -89,6 +89,9 @@ func parserOf(name string) load.Parser {
 
 // Check refuses what cannot be run.
 func (o *Options) Check(name string) error {
+	if err := o.checkTimes(name); err != nil {
+		return err
+	}
 	fault := func(format string, args ...any) error {
 		return fmt.Errorf("%w: "+format, append([]any{ErrOptions}, args...)...)
 	}
