@@ -175,3 +175,20 @@ func TestLoadInterrupted(t *testing.T) {
 		t.Errorf("before the load: got %v, exit code %d", err, exitCode(err))
 	}
 }
+
+// compare refuses what is no report, by its name, before it writes anything.
+func TestLoadCompareRefuses(t *testing.T) {
+	cleanEnvironment(t)
+	directory := t.TempDir()
+	wrong, page := filepath.Join(directory, "package.json"), filepath.Join(directory, "both.html")
+	if err := os.WriteFile(wrong, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := run(context.Background(), []string{"load", "compare", wrong, wrong, "--html", page})
+	if !errors.Is(err, report.ErrReport) || exitCode(err) != 1 || !strings.Contains(err.Error(), wrong) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(page); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the page: %v", err)
+	}
+}

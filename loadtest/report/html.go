@@ -20,6 +20,7 @@ type page struct {
 	Title   string
 	Reports []*Report
 	Rows    []Row
+	Unlike  []string // in what the reports differ beside the server
 	Plots   []template.HTML
 	Single  *Report // the only report, nil in a comparison
 }
@@ -37,7 +38,7 @@ func WriteHTML(w io.Writer, reports ...*Report) error {
 	if err != nil {
 		return fmt.Errorf("parse the page: %w", err)
 	}
-	p := page{Reports: reports, Rows: Compare(reports...)}
+	p := page{Reports: reports, Rows: Compare(reports...), Unlike: Differences(reports...)}
 	for _, svg := range plots(reports) {
 		p.Plots = append(p.Plots, template.HTML(svg)) // package plot escapes all names
 	}

@@ -234,6 +234,62 @@ func TestImplied(t *testing.T) {
 	}
 }
 
+// A file that is no report is refused by its name, and reports of different things are not compared without a word.
+func TestComparable(t *testing.T) {
+	directory := t.TempDir()
+	for name, text := range map[string]string{
+		"empty": "", "object.json": "{}", "null.json": "null", "package.json": `{"name":"x","version":"1.0.0"}`, "list.json": "[]",
+		"other.json": `{"head":{"scenario":"none","started":"2026-11-25T12:00:00Z"},"clients":3}`, "cut.json": `{"head":{"scenario":"fanout"`,
+	} {
+		path := filepath.Join(directory, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := report.Read(path); !errors.Is(err, report.ErrReport) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: got %v, want ErrReport", name, err)
+		}
+	}
+	of := func(scenarioName string, change func(*scenario.Options)) *report.Report {
+		r := report.New(outcome(t), nil, "", "")
+		r.Head.Scenario = scenarioName
+		change(&r.Options)
+		return r
+	}
+	plain := func(*scenario.Options) {}
+	first := of("fanout", plain)
+	for name, c := range map[string]struct {
+		other *report.Report
+		want  []string
+	}{
+		"the same": {of("fanout", plain), nil},
+		"another server": {of("fanout", func(o *scenario.Options) {
+			o.Server.URLs, o.Server.Path, o.Server.Remote, o.Trouble.Restart = []string{"http://127.0.0.1:2"}, "/x/", true, []string{"true"}
+		}), nil},
+		"options":  {of("fanout", func(o *scenario.Options) { o.Clients, o.Traffic.Rate = 7, 9 }), []string{"2 is not like 1", "--clients 7, not 100", "--rate 9, not 5"}},
+		"scenario": {of("echo", plain), []string{"2 is not like 1", "scenario echo, not fanout"}},
+	} {
+		var table, page bytes.Buffer
+		if err := errors.Join(report.WriteComparison(&table, first, c.other), report.WriteHTML(&page, first, c.other)); err != nil {
+			t.Fatal(err)
+		}
+		for where, text := range map[string]string{"table": table.String(), "page": page.String()} {
+			if c.want == nil && strings.Contains(text, "not like") {
+				t.Errorf("%s: a difference in the %s: %s", name, where, text)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("%s: %q is not in the %s", name, want, where)
+				}
+			}
+		}
+	}
+	cut := of("fanout", plain)
+	cut.End.Interrupted = true
+	if got := report.Differences(first, cut); len(got) != 1 || !strings.Contains(got[0], "2 was interrupted") {
+		t.Errorf("interrupted: %q", got)
+	}
+}
+
 // Every measure that the manual lists is known, and no other.
 func TestMeasures(t *testing.T) {
 	for _, name := range report.Measures() {
