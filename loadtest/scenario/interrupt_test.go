@@ -24,12 +24,14 @@ func TestInterrupted(t *testing.T) {
 			if when == "settle" {
 				o.Timing.Duration = 100 * time.Millisecond
 			}
+			f.mu.Lock()
 			f.deliver = func(_ int, text string) []string {
 				if when == "settle" {
 					return nil // so that there is something to wait for
 				}
 				return []string{text}
 			}
+			f.mu.Unlock()
 			plan, err := scenario.NewPlan("fanout", o)
 			if err != nil {
 				t.Fatal(err)
