@@ -7,16 +7,18 @@ import (
 
 // A server that dies in mid-run: what could not be said is counted, and so are the clients that are not back.
 func TestDeadServer(t *testing.T) {
-	var f *fake
-	f = startFake(t, func(n int, text string) []string {
-		if n == 60 {
-			f.Listener.Close()
-			for c := range f.all {
-				c.Close()
+	f := startFake(t, nil, nil)
+	f.set(func(f *fake) {
+		f.deliver = func(n int, text string) []string {
+			if n == 60 {
+				f.Listener.Close()
+				for c := range f.all {
+					c.Close()
+				}
 			}
+			return []string{text}
 		}
-		return []string{text}
-	}, nil)
+	})
 	o := options(f.URL)
 	o.Traffic.Rate, o.Timing.Patience = 100, 100*time.Millisecond
 	out := mustRun(t, "fanout", o)
@@ -34,7 +36,7 @@ func TestDeadServer(t *testing.T) {
 // An avalanche whose server lets only half of the clients back in.
 func TestHeldBack(t *testing.T) {
 	f := startFake(t, nil, nil)
-	f.hold = func(n int) bool { return n > 12 && n%2 == 0 }
+	f.set(func(f *fake) { f.hold = func(n int) bool { return n > 12 && n%2 == 0 } })
 	o := options(f.URL)
 	o.Publishers, o.Trouble.Away, o.Timing.Patience = 0, 0, 2*time.Second
 	out := mustRun(t, "avalanche", o)

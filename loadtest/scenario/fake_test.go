@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -27,7 +26,7 @@ type fake struct {
 	mu    sync.Mutex
 	rooms map[string][]net.Conn
 	count int
-	calls atomic.Int64
+	calls int
 	acks  int
 	all   map[net.Conn]struct{}
 	wg    sync.WaitGroup
@@ -58,7 +57,11 @@ func startFake(t *testing.T, deliver, ack func(n int, text string) []string) *fa
 }
 
 func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
-	if f.hold(int(f.calls.Add(1))) {
+	f.mu.Lock()
+	f.calls++
+	held := f.hold(f.calls)
+	f.mu.Unlock()
+	if held {
 		<-r.Context().Done()
 		return
 	}
@@ -74,6 +77,13 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 		f.talk(c)
 		f.forget(c)
 	})
+}
+
+// set changes what the server does from now on.
+func (f *fake) set(change func(*fake)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
 }
 
 func (f *fake) forget(c net.Conn) {

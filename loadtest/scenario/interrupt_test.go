@@ -24,14 +24,14 @@ func TestInterrupted(t *testing.T) {
 			if when == "settle" {
 				o.Timing.Duration = 100 * time.Millisecond
 			}
-			f.mu.Lock()
-			f.deliver = func(_ int, text string) []string {
-				if when == "settle" {
-					return nil // so that there is something to wait for
+			f.set(func(f *fake) {
+				f.deliver = func(_ int, text string) []string {
+					if when == "settle" {
+						return nil // so that there is something to wait for
+					}
+					return []string{text}
 				}
-				return []string{text}
-			}
-			f.mu.Unlock()
+			})
 			plan, err := scenario.NewPlan("fanout", o)
 			if err != nil {
 				t.Fatal(err)
@@ -80,7 +80,7 @@ func TestNotConnected(t *testing.T) {
 	}
 	defer silent.Close()
 	strange := startFake(t, nil, nil)
-	strange.strange = true
+	strange.set(func(f *fake) { f.strange = true })
 	for _, c := range []struct {
 		name, url, want string
 		perProcess      int
