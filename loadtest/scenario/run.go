@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"time"
 
 	"patchbay/loadtest/cost"
@@ -51,8 +50,6 @@ type run struct {
 	fleet *fleet
 	out   *Outcome
 	start time.Time // of the measured time; zero before
-	// What the restart commands failed with; at most one.
-	failed chan error
 }
 
 // Run carries out a plan and returns what it found. On an error, of clients that do not connect above all, nothing is left running.
@@ -69,16 +66,11 @@ func (r *Runner) Run(ctx context.Context, plan *Plan) (out *Outcome, err error) 
 		defer cancel()
 		err = errors.Join(err, f.close(closing))
 	}()
-	this := &run{Runner: r, plan: plan, fleet: f, out: &Outcome{Plan: plan, Started: time.Now()}, failed: make(chan error, 1)}
+	this := &run{Runner: r, plan: plan, fleet: f, out: &Outcome{Plan: plan, Started: time.Now()}}
 	for _, step := range []func(context.Context) error{this.connect, this.warmUp, this.measure, this.settle} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
-	}
-	select {
-	case err := <-this.failed:
-		this.note(err)
-	default:
 	}
 	return this.out, nil
 }
@@ -204,16 +196,15 @@ func (r *run) measure(ctx context.Context) error {
 	if _, err := r.fleet.do(ctx, Order{Do: OrderTrouble}); err != nil {
 		return err
 	}
-	restarted := r.restart(ctx)
+	restarting := r.restart(ctx)
 	duration := r.plan.Options.Timing.Duration
 	interval := r.Interval
 	if interval == 0 {
 		interval = min(time.Second, duration/leastPoints)
 	}
 	for {
-		// To the end exactly: the last interval may be shorter.
-		if !pause(ctx, min(interval, time.Until(r.start.Add(duration)))) {
-			return ctx.Err()
+		if err := restarting.pause(ctx, interval, time.Until(r.start.Add(duration))); err != nil {
+			return err
 		}
 		p, err := r.point(ctx)
 		if err != nil {
@@ -222,41 +213,12 @@ func (r *run) measure(ctx context.Context) error {
 		r.out.Points = append(r.out.Points, p)
 		r.tell("measure", float64(p.At)/float64(duration), p)
 		over := p.At >= duration || r.Enough != nil && r.Enough(p) || r.plan.Scenario == "avalanche" && p.Sample.Present == r.plan.Total() && p.At > interval
-		if over && closed(restarted) {
+		if over && restarting.over() {
 			break
 		}
 	}
 	_, err := r.fleet.do(ctx, Order{Do: OrderEnd})
 	return err
-}
-
-func closed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
-// restart runs the commands of the drain scenario, one after the other. The channel closes after the last.
-func (r *run) restart(ctx context.Context) <-chan struct{} {
-	done := make(chan struct{})
-	if r.plan.Scenario != "drain" {
-		close(done)
-		return done
-	}
-	//patchbay:goroutine runs the commands, which end with ctx; measure waits for done, or for ctx as well
-	go func() {
-		defer close(done)
-		for _, command := range r.plan.Options.Trouble.Restart {
-			if output, err := exec.CommandContext(ctx, "/bin/sh", "-c", command).CombinedOutput(); err != nil {
-				r.failed <- fmt.Errorf("%s: %w: %.500s", command, err, output)
-				return
-			}
-		}
-	}()
-	return done
 }
 
 // settle waits for what is under way, until all has arrived or nothing has for as long as the plan's patience, and audits.
