@@ -168,6 +168,7 @@ func (c *crew) examine(sent Sent) Audit {
 			a.LostAcks += lost
 			a.Repeated += uint64(m.acks.repeated)
 			a.Reordered += uint64(m.acks.reordered)
+			a.Unsure += uint64(m.acks.unsure)
 		}
 		for sender := range m.heard {
 			c.examineStream(&a, m, sender, sent.of(m.room.number, sender))
@@ -184,6 +185,7 @@ func (c *crew) examineStream(a *Audit, m *member, sender int, sent uint64) {
 	a.Away += away
 	a.Repeated += uint64(s.repeated)
 	a.Reordered += uint64(s.reordered)
+	a.Unsure += uint64(s.unsure)
 	if lost > 0 || s.repeated > 0 || s.reordered > 0 {
 		a.fault(Fault{m.room.number, sender, lost, uint64(s.repeated), uint64(s.reordered)})
 	}

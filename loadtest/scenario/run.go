@@ -72,6 +72,9 @@ func (r *Runner) Run(ctx context.Context, plan *Plan) (out *Outcome, err error) 
 			return nil, err
 		}
 	}
+	if n := this.out.Audit.Unsure; n > 0 {
+		this.note(fmt.Errorf("%d came so late that it is not known whether for the first time: lost and repeated are the least that they can be", n))
+	}
 	return this.out, nil
 }
 

@@ -72,6 +72,36 @@ func TestStreamGapsBounded(t *testing.T) {
 	if lost, _ := s.missing(20_000); lost != 10_000 {
 		t.Errorf("%d lost, want 10000", lost)
 	}
+	s = stream{}
+	s.take(20_000)
+	for seq := range uint64(10_000) {
+		s.take(2 * seq)
+	}
+	if lost, _ := s.missing(20_001); len(s.gaps) > maxGaps || lost != 10_000 {
+		t.Errorf("one gap filled in many places: %d gaps kept, %d lost, want 10000", len(s.gaps), lost)
+	}
+}
+
+// What comes late is not called lost or repeated, in however many gaps it was missing. Beyond the memory that is not known, and said.
+func TestStreamLate(t *testing.T) {
+	for sent, known := range map[uint64]bool{2_000: true, 2 * maxGaps: true, 10 * maxGaps: false} {
+		var s stream
+		for seq := uint64(0); seq < sent; seq += 2 {
+			s.take(seq)
+		}
+		for seq := uint64(1); seq < sent; seq += 2 {
+			if v := s.take(seq); v == repeated || v == unsure && known {
+				t.Fatalf("of %d: the first %d is called %d", sent, seq, v)
+			}
+		}
+		lost, _ := s.missing(sent)
+		if lost != 0 || s.repeated != 0 || uint64(s.reordered+s.unsure) != sent/2-1 || (s.unsure == 0) != known {
+			t.Errorf("%d sent: %d lost, %d repeated, %d reordered, %d unsure", sent, lost, s.repeated, s.reordered, s.unsure)
+		}
+		if s.take(1) != repeated {
+			t.Errorf("%d sent: all have come, and one that comes again is not called repeated", sent)
+		}
+	}
 }
 
 // A receiver knows every byte of a payload.

@@ -188,6 +188,7 @@ type Audit struct {
 	Away      uint64         `json:"away"` // of those lost, sent while the receiver had no connection and did not recover
 	Repeated  uint64         `json:"repeated"`
 	Reordered uint64         `json:"reordered"`
+	Unsure    uint64         `json:"unsure"` // came so late that it is not known whether for the first time; counted as neither lost nor repeated
 	LostAcks  uint64         `json:"lost_acks"`
 	Faults    []Fault        `json:"faults,omitempty"`
 	Causes    map[string]int `json:"causes,omitempty"` // why connections were not made, or ended
@@ -207,6 +208,7 @@ func (a *Audit) Add(other Audit) {
 	a.Away += other.Away
 	a.Repeated += other.Repeated
 	a.Reordered += other.Reordered
+	a.Unsure += other.Unsure
 	a.LostAcks += other.LostAcks
 	a.Unread.Clients += other.Unread.Clients
 	a.Unread.Closed += other.Unread.Closed
