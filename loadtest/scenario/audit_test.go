@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,6 +79,36 @@ func TestAuditNoticesAcks(t *testing.T) {
 	out := mustRun(t, "echo", o)
 	if a := out.Audit; a.LostAcks != 1 || a.Repeated != 1 {
 		t.Errorf("got %+v, want one lost and one repeated", a)
+	}
+}
+
+// What is repeated after everything has arrived is found as well, if less than the grace lies between; later, the run has ended.
+func TestAuditNoticesLateRepeats(t *testing.T) {
+	for name, c := range map[string]struct {
+		after, patience, grace time.Duration
+		least                  uint64
+	}{
+		"in time":      {500 * time.Millisecond, 10 * time.Second, 2 * time.Second, 3},
+		"out of grace": {time.Minute, 10 * time.Second, 100 * time.Millisecond, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster.CheckLeaks(t)
+			var f *fake
+			var once sync.Once
+			f = startFake(t, func(_ int, text string) []string {
+				once.Do(func() {
+					timer := time.AfterFunc(c.after, func() { f.broadcast(text) })
+					t.Cleanup(func() { timer.Stop() })
+				})
+				return []string{text}
+			}, nil)
+			o := options(f.URL)
+			o.Clients, o.Traffic.Rate, o.Timing.Duration, o.Timing.WarmUp = 3, 100, 50*time.Millisecond, 0
+			o.Timing.Patience, o.Timing.Grace = c.patience, c.grace
+			if out := mustRun(t, "fanout", o); out.Audit.Repeated != c.least || out.Audit.Lost != 0 {
+				t.Errorf("%+v: want %d repeated", out.Audit, c.least)
+			}
+		})
 	}
 }
 

@@ -51,6 +51,7 @@ type Timing struct {
 	Duration       time.Duration `name:"duration" short:"d" default:"10s" help:"How long is measured."`
 	WarmUp         time.Duration `name:"warm-up" default:"2s" help:"How long the traffic runs before it is measured."`
 	Patience       time.Duration `name:"patience" default:"5s" help:"How long without a single delivery until what is missing counts as lost."`
+	Grace          time.Duration `name:"grace" default:"2s" help:"How long nothing may come, once all has arrived, until the run ends: what is repeated later than that is not seen."`
 	ConnectTimeout time.Duration `name:"connect-timeout" default:"2m" help:"How long all clients together may take to connect."`
 	ConnectRate    float64       `name:"connect-rate" default:"0" help:"Connections begun per second; 0 for as fast as the server takes them."`
 	Connecting     int           `name:"connecting" default:"256" help:"Handshakes under way at the same time."`

@@ -10,12 +10,6 @@ import (
 	"patchbay/loadtest/process"
 )
 
-// settleLook is the time between two looks at whether all that was sent has arrived.
-const settleLook = 100 * time.Millisecond
-
-// readLook is how long nothing may come until the clients that did not read, and do at the end, have read what there was.
-const readLook = time.Second
-
 // connectLook is the time between two looks at how many clients have connected.
 const connectLook = 50 * time.Millisecond
 
@@ -224,10 +218,10 @@ func (r *run) measure(ctx context.Context) error {
 	return err
 }
 
-// settle waits for what is under way, until all has arrived or nothing has for as long as the plan's patience, and audits.
+// settle waits for what is under way, until all has arrived and nothing more comes for the plan's grace, or nothing new has for as long as its patience, and audits.
 func (r *run) settle(ctx context.Context) error {
-	began, last, read := time.Now(), time.Now(), time.Now()
-	var got, bytes uint64
+	began := time.Now()
+	q := quiet{news: began, messages: began, bytes: began}
 	for {
 		audit, err := r.fleet.audit(ctx)
 		if err != nil {
@@ -242,20 +236,13 @@ func (r *run) settle(ctx context.Context) error {
 		r.out.Rest = p.Sample
 		r.out.Rest.Histograms = histograms
 		r.out.Audit, r.out.Settling = audit, time.Since(began)
-		if n := p.Sample.Counters.Delivered + p.Sample.Counters.Acked; n != got {
-			got, last = n, time.Now()
-		}
-		if n := p.Sample.Counters.Bytes; n != bytes {
-			bytes, read = n, time.Now()
-		}
-		complete := audit.Lost == 0 && audit.LostAcks == 0 && (audit.Unread.Clients == audit.Unread.Closed || time.Since(read) > readLook)
-		if complete || time.Since(last) > r.plan.Options.Timing.Patience {
-			break
+		q.look(p.Sample.Counters, audit)
+		if q.over(r.plan, audit) {
+			return nil
 		}
 		r.tell("settle", 1, p)
 		if !pause(ctx, settleLook) {
 			return ctx.Err()
 		}
 	}
-	return nil
 }
