@@ -106,7 +106,7 @@ func (c *Client) joined(payload []byte) {
 	c.pid = answer.PID
 	c.stage = upgrading
 	c.recovered = recovered
-	if c.settings.Transport != PollingThen || c.ws != nil && c.ws.carries {
+	if !c.upgrade || c.ws != nil && c.ws.carries {
 		c.settle(recovered)
 	}
 }
