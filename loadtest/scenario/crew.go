@@ -58,11 +58,8 @@ func (c *crew) room(number int) *room {
 		r = &room{number: number, parts: map[int]uint64{}}
 		if c.plan.Saturated() {
 			r.had = make([]int, c.plan.Options.Traffic.InFlight)
-			parts := min(c.plan.parts(), c.plan.Options.Clients)
-			if c.plan.rooms() > 1 {
-				r.parts[c.part] = 0
-			} else {
-				for part := range parts {
+			for part := range c.plan.parts() {
+				if c.plan.rooms() > 1 && part == c.part || c.plan.rooms() == 1 && c.plan.reads(part) {
 					r.parts[part] = 0
 				}
 			}

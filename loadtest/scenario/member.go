@@ -53,7 +53,7 @@ func newMember(c *crew, s seat) *member {
 	m.client = load.NewClient(c.loop, c.settings, m)
 	if s.room >= 0 {
 		m.room = c.room(s.room)
-		m.mute = c.plan.Scenario == "slow" && c.plan.troubled(s)
+		m.mute = c.plan.mute(s)
 		if m.mute {
 			c.audit.Unread.Clients++
 		} else if s.member {

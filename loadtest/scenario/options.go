@@ -112,6 +112,8 @@ func (o *Options) Check(name string) error {
 		return fault("--share must be between 0 and 1")
 	case len(o.Trouble.Restart) > 0 && name != "drain":
 		return fault("--restart is for drain alone, not for %s", name)
+	case o.Trouble.Share == 0 && (name == "slow" || name == "jitter"):
+		return fault("--share must be above 0 for %s", name)
 	case o.Traffic.Rate == 0 && o.Traffic.InFlight > 0 && name != "echo" && o.Publishers > 1:
 		return fault("--in-flight needs a single publisher in a room: take --rate for several")
 	}
