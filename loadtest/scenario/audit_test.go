@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -166,12 +167,21 @@ func TestErrors(t *testing.T) {
 		change   func(*scenario.Options)
 		want     error
 	}{
-		"unknown scenario":     {"storm", func(*scenario.Options) {}, scenario.ErrOptions},
-		"no clients":           {"idle", func(o *scenario.Options) { o.Clients = 0 }, scenario.ErrOptions},
-		"tiny payload":         {"echo", func(o *scenario.Options) { o.Traffic.Payload = 10 }, scenario.ErrOptions},
-		"publishers in flight": {"fanout", func(o *scenario.Options) { o.Publishers, o.Traffic.InFlight = 2, 1 }, scenario.ErrOptions},
-		"remote server":        {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"http://192.0.2.1:80"} }, load.ErrRemote},
-		"TLS":                  {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"https://127.0.0.1"} }, load.ErrScheme},
+		"unknown scenario":        {"storm", func(*scenario.Options) {}, scenario.ErrOptions},
+		"no clients":              {"idle", func(o *scenario.Options) { o.Clients = 0 }, scenario.ErrOptions},
+		"tiny payload":            {"echo", func(o *scenario.Options) { o.Traffic.Payload = 10 }, scenario.ErrOptions},
+		"publishers in flight":    {"fanout", func(o *scenario.Options) { o.Publishers, o.Traffic.InFlight = 2, 1 }, scenario.ErrOptions},
+		"rate that is no number":  {"fanout", func(o *scenario.Options) { o.Traffic.Rate = math.NaN() }, scenario.ErrOptions},
+		"rate without end":        {"fanout", func(o *scenario.Options) { o.Traffic.Rate = math.Inf(1) }, scenario.ErrOptions},
+		"connect rate, no number": {"idle", func(o *scenario.Options) { o.Timing.ConnectRate = math.NaN() }, scenario.ErrOptions},
+		"share that is no number": {"jitter", func(o *scenario.Options) { o.Trouble.Share = math.NaN() }, scenario.ErrOptions},
+		"in flight beyond reason": {"fanout", func(o *scenario.Options) { o.Traffic.InFlight = 1e15 }, scenario.ErrOptions},
+		"in flight, many rooms":   {"rooms", func(o *scenario.Options) { o.RoomSize, o.Traffic.InFlight = 1, 1e5 }, scenario.ErrOptions},
+		"clients beyond reason":   {"idle", func(o *scenario.Options) { o.Clients = 1e15 }, scenario.ErrOptions},
+		"port beyond the last":    {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"http://127.0.0.1:94536"} }, load.ErrPort},
+		"port none":               {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"http://127.0.0.1:0"} }, load.ErrPort},
+		"remote server":           {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"http://192.0.2.1:80"} }, load.ErrRemote},
+		"TLS":                     {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"https://127.0.0.1"} }, load.ErrScheme},
 		"nobody there": {"idle", func(o *scenario.Options) {
 			o.Server.URLs, o.Timing.ConnectTimeout = []string{"http://127.0.0.1:1"}, 100*time.Millisecond
 		}, scenario.ErrNotConnected},

@@ -34,6 +34,9 @@ func NewPlan(name string, o Options) (*Plan, error) {
 	}
 	p := &Plan{Scenario: name, Run: fmt.Sprintf("%x", random), Options: o}
 	p.Processes = (p.Total() + o.Shape.PerProcess - 1) / o.Shape.PerProcess
+	if n := o.Traffic.InFlight * max(p.rooms(), 1); p.Saturated() && n > maxInFlight {
+		return nil, fmt.Errorf("%w: --in-flight in %d rooms makes %d, and %d are the limit", ErrOptions, p.rooms(), n, maxInFlight)
+	}
 	if err := p.checkReaders(); err != nil {
 		return nil, err
 	}
