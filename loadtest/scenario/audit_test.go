@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"strings"
 	"sync"
@@ -43,7 +44,13 @@ func TestAuditNotices(t *testing.T) {
 			return []string{text}
 		}, want: scenario.Audit{Reordered: 1}},
 		"damaged": {deliver: func(n int, text string) []string { return once(n, text, text[:len(text)-4]+"#"+text[len(text)-3:]) }, want: scenario.Audit{Lost: 1}, damaged: 1},
-		"stray":   {deliver: func(n int, text string) []string { return once(n, text, text, `42["msg","9`+text[len(`42["msg","0`):]) }, stray: 1},
+		"stray":   {deliver: func(n int, text string) []string { return once(n, text, text, altered(text, 0, `42["msg","9`, true)) }, stray: 1},
+		"time altered": {deliver: func(n int, text string) []string {
+			return once(n, text, altered(text, 3, "9764036549000000000", false))
+		}, want: scenario.Audit{Lost: 1}, damaged: 1},
+		"written at large": {deliver: func(_ int, text string) []string {
+			return []string{strings.Replace(text, `["msg",`, "[ \"msg\",\t", 1)}
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cluster.CheckLeaks(t)
@@ -63,6 +70,17 @@ func TestAuditNotices(t *testing.T) {
 			}
 		})
 	}
+}
+
+// altered replaces one of the numbers of a message, and makes their sum right again if that is wanted.
+func altered(text string, field int, by string, right bool) string {
+	fields := strings.SplitN(text, ".", 6)
+	fields[field] = by
+	if right {
+		numbers := strings.Join(fields[:4], ".") + "."
+		fields[4] = fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(strings.TrimPrefix(numbers, `42["msg","`))))
+	}
+	return strings.Join(fields, ".")
 }
 
 func TestAuditNoticesAcks(t *testing.T) {

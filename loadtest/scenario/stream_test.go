@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -117,17 +118,50 @@ func TestPayload(t *testing.T) {
 				t.Errorf("%s: a byte short, and taken", text)
 			}
 			for i := range text {
-				text[i] ^= 0x40
-				if got, ok := filler.readPayload(text, size); ok && got == m {
+				text[i] ^= 0x01 // a digit becomes another
+				if _, ok := filler.readPayload(text, size); ok {
 					t.Errorf("%s: byte %d is another, and taken", text, i)
 				}
-				text[i] ^= 0x40
+				text[i] ^= 0x01
 			}
 		}
 	}
 	for _, text := range []string{"", "1.2.3.x", "1.2.3.4.x", "a.b.c.d.xxxx", "1..2.3.4.xxx", "111111111111111111111.1.1.1.x"} {
 		if _, ok := filler.readPayload([]byte(text), len(text)); ok {
 			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+// JSON may be written in several ways.
+func TestArgument(t *testing.T) {
+	const size = 100
+	filler, m := newFiller(size), mark{1, 2, 3, 4}
+	text := string(filler.appendPayload(nil, m, size))
+	escaped := strings.Replace(text, "1.2.", `\u0031.2.`, 1)
+	for _, c := range []struct {
+		array, prefix string
+		known, whole  bool
+	}{
+		{`["msg","` + text + `"]`, eventPrefix, true, true},
+		{`["msg", "` + text + `"]`, eventPrefix, true, true},
+		{"[\t\"msg\" ,\r\n\"" + text + `" , "offset" ]`, eventPrefix, true, true},
+		{`["msg","` + escaped + `"]`, eventPrefix, true, true},
+		{`["msg","` + text[1:] + `"]`, eventPrefix, true, false},
+		{`["msg", "` + text[1:] + `"]`, eventPrefix, true, false},
+		{`["msg",7]`, eventPrefix, true, false},
+		{`["msg"]`, eventPrefix, true, false},
+		{`["msg","` + text, eventPrefix, true, false},
+		{`["auth",{}]`, eventPrefix, false, true},
+		{`[]`, eventPrefix, false, true},
+		{`["` + text + `"]`, ackPrefix, true, true},
+		{`[ "` + text + `" ]`, ackPrefix, true, true},
+		{`[]`, ackPrefix, true, false},
+		{`["` + text[1:] + `"]`, ackPrefix, true, false},
+	} {
+		got, known, err := filler.readArgument([]byte(c.array), c.prefix, size)
+		if known != c.known || (err == nil) != c.whole || known && c.whole && got != m {
+			t.Errorf("%s: got %+v, %v, %v", c.array, got, known, err)
 		}
 	}
 }
