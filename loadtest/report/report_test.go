@@ -89,7 +89,9 @@ func TestBottleneck(t *testing.T) {
 	}
 	late := outcome(t)
 	late.Points[0].Sample.Histograms.Late.Record(time.Second)
-	for name, o := range map[string]*scenario.Outcome{"busy": busy, "late": late} {
+	unsent := outcome(t)
+	unsent.Rest.Counters.Unsent = 7
+	for name, o := range map[string]*scenario.Outcome{"busy": busy, "late": late, "unsent": unsent} {
 		if r := report.New(o, nil, "", ""); r.Load.Bottle == "" {
 			t.Errorf("%s: not noticed: %+v", name, r.Load)
 		}

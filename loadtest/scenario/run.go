@@ -66,10 +66,18 @@ func (r *Runner) Run(ctx context.Context, plan *Plan) (out *Outcome, err error) 
 			return nil, err
 		}
 	}
-	if n := this.out.Audit.Unsure; n > 0 {
-		this.note(fmt.Errorf("%d came so late that it is not known whether for the first time: lost and repeated are the least that they can be", n))
-	}
+	this.conclude()
 	return this.out, nil
+}
+
+// conclude notes what limits the worth of what was found.
+func (r *run) conclude() {
+	if n := r.out.Audit.Unsure; n > 0 {
+		r.note(fmt.Errorf("%d messages came so late that it is not known whether for the first time: lost and repeated are the least that they can be", n))
+	}
+	if n := r.out.Rest.Counters.Unsent; n > 0 {
+		r.note(fmt.Errorf("%d messages were due and not sent: the generator had no time for them", n))
+	}
 }
 
 func (r *run) tell(stage string, share float64, p Point) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -206,6 +207,24 @@ func encodings(t *testing.T, base func(func(*scenario.Options)) scenario.Options
 				t.Errorf("%d bytes a delivery, and %d compressed", plain, squeezed)
 			}
 		})
+	}
+}
+
+// What is due and cannot be sent is counted: at the end nothing that was due is unaccounted for.
+func TestUnsent(t *testing.T) {
+	o := options(startFake(t, nil, nil).URL)
+	o.Clients, o.Traffic.Rate, o.Timing.Duration, o.Timing.WarmUp = 1, 1e9, 10*time.Millisecond, 0
+	out := mustRun(t, "fanout", o)
+	n, due := out.Rest.Counters, uint64(o.Timing.Duration)
+	if n.Unsent == 0 || n.Sent+n.Skipped+n.Unsent < due {
+		t.Errorf("%d sent, %d skipped, %d unsent: want all %d that were due at least", n.Sent, n.Skipped, n.Unsent, due)
+	}
+	if out.Audit.Lost != 0 || len(out.Notes) != 1 || !strings.Contains(out.Notes[0], "not sent") {
+		t.Errorf("%d lost, notes %q: what was not sent is not lost", out.Audit.Lost, out.Notes)
+	}
+	o.Traffic.Rate = 100
+	if n := mustRun(t, "fanout", o).Rest.Counters.Unsent; n != 0 {
+		t.Errorf("%d unsent at a rate that is met", n)
 	}
 }
 

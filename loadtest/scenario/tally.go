@@ -11,6 +11,7 @@ import (
 type Counters struct {
 	Sent      uint64 `json:"sent"`
 	Skipped   uint64 `json:"skipped"`   // were due while no sender was connected
+	Unsent    uint64 `json:"unsent"`    // were due, and the generator had no time to send them; known at the end
 	Delivered uint64 `json:"delivered"` // messages received by members, repeated ones not counted
 	Acked     uint64 `json:"acked"`
 	Replayed  uint64 `json:"replayed"` // of those delivered, what came with a recovery
@@ -19,17 +20,22 @@ type Counters struct {
 	Bytes     uint64 `json:"bytes"`  // received by clients, with all framing
 	Stalls    uint64 `json:"stalls"` // how often nothing came of what was in flight, and more was sent all the same
 
-	Connects  uint64 `json:"connects"`
-	Failures  uint64 `json:"failures"` // connections that were not made
-	Cuts      uint64 `json:"cuts"`     // connections that the scenario ended
-	Closes    uint64 `json:"closes"`   // connections that ended otherwise
+	Connects uint64 `json:"connects"`
+	Failures uint64 `json:"failures"` // connections that were not made
+	Cuts     uint64 `json:"cuts"`     // connections that the scenario ended
+	Closes   uint64 `json:"closes"`   // connections that ended otherwise
+	Returns
+}
+
+// Returns count connections of clients that had one before.
+type Returns struct {
 	Recovered uint64 `json:"recovered"`
 	Renewed   uint64 `json:"renewed"` // came back without their old socket
 }
 
 func (c *Counters) fields() []*uint64 {
 	return []*uint64{
-		&c.Sent, &c.Skipped, &c.Delivered, &c.Acked, &c.Replayed, &c.Stray, &c.Damaged, &c.Bytes, &c.Stalls,
+		&c.Sent, &c.Skipped, &c.Unsent, &c.Delivered, &c.Acked, &c.Replayed, &c.Stray, &c.Damaged, &c.Bytes, &c.Stalls,
 		&c.Connects, &c.Failures, &c.Cuts, &c.Closes, &c.Recovered, &c.Renewed,
 	}
 }
