@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -85,7 +86,7 @@ func shell(ctx context.Context, command string) error {
 	if err := c.Run(); err != nil {
 		words := make([]byte, maxWords)
 		n, _ := output.ReadAt(words, 0) // short is usual
-		return fmt.Errorf("%w: %s: %w: %s", ErrRestart, command, err, words[:n])
+		return fmt.Errorf("%w: %s: %w, and it said %q", ErrRestart, command, err, bytes.TrimSpace(words[:n]))
 	}
 	return nil
 }
