@@ -75,7 +75,7 @@ type loadScenario struct {
 	Label      string   `name:"label" help:"What the server is called in reports."`
 	JSON       string   `name:"json" type:"path" placeholder:"FILE" help:"Write the report as JSON; - for standard output, in place of the table."`
 	HTML       string   `name:"html" type:"path" placeholder:"FILE" help:"Write the report as a page with plots, one file."`
-	SLO        string   `name:"slo" placeholder:"p99<50ms,lost=0" help:"Objectives; if one is missed the exit code is 3. They imply away=0, and those about latency or losses skipped=0. Measures: ${measures}."`
+	SLO        string   `name:"slo" placeholder:"p99<50ms,lost=0" help:"Objectives; if one is missed the exit code is 3. They imply away=0, and those about latency or losses skipped=0 and unsent=0. Measures: ${measures}."`
 	Quiet      bool     `name:"quiet" short:"q" help:"Show no progress."`
 }
 

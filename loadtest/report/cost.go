@@ -133,6 +133,8 @@ func load(o *scenario.Outcome, r *Report) Load {
 	switch late := time.Duration(r.Times.Late.P99 * float64(time.Millisecond)); {
 	case l.Cores > busyLoop*loops:
 		l.Bottle = fmt.Sprintf("the generator's %d loops used %.2f cores: more --loops or processes may show more", int(loops), l.Cores)
+	case r.Totals.Unsent > 0:
+		l.Bottle = fmt.Sprintf("%d messages were due, and the generator had no time to send them", r.Totals.Unsent)
 	case late > lateSends:
 		l.Bottle = fmt.Sprintf("1 %% of the sends left more than %v late: the machine had no time for the generator", late.Round(time.Millisecond))
 	}

@@ -94,6 +94,7 @@ func runMeasures() []measure {
 		count("renewed", func(r *Report) uint64 { return r.Totals.Renewed }),
 		count("stalls", func(r *Report) uint64 { return r.Totals.Stalls }),
 		count("skipped", func(r *Report) uint64 { return r.Totals.Skipped }),
+		count("unsent", func(r *Report) uint64 { return r.Totals.Unsent }),
 		count("away", func(r *Report) uint64 { return uint64(r.End.Away) }),
 		{name: "rate", unit: "/s", of: func(r *Report) float64 { return r.perSecond(r.Units()) }},
 		{name: "bytes", of: (*Report).wire},

@@ -115,7 +115,7 @@ func implied(objectives []Objective) []Objective {
 	for _, one := range []struct {
 		name string
 		of   []string
-	}{{"skipped", sent}, {"away", all}} {
+	}{{"skipped", sent}, {"unsent", sent}, {"away", all}} {
 		if len(one.of) > 0 && !named[one.name] {
 			list = append(list, Objective{Name: one.name, Sign: "=", text: fmt.Sprintf("%s=0, which goes with %s", one.name, strings.Join(one.of, " and "))})
 		}

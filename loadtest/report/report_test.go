@@ -90,7 +90,9 @@ func TestBottleneck(t *testing.T) {
 	}
 	late := outcome(t)
 	late.Points[0].Sample.Histograms.Late.Record(time.Second)
-	for name, o := range map[string]*scenario.Outcome{"busy": busy, "late": late} {
+	unsent := outcome(t)
+	unsent.Rest.Counters.Unsent = 7
+	for name, o := range map[string]*scenario.Outcome{"busy": busy, "late": late, "unsent": unsent} {
 		if r := report.New(o, nil, "", ""); r.Load.Bottle == "" {
 			t.Errorf("%s: not noticed: %+v", name, r.Load)
 		}
@@ -213,6 +215,17 @@ func TestImplied(t *testing.T) {
 		}
 		if err := r.Judge(objectives); (err == nil) != c.met {
 			t.Errorf("%d skipped, %d away, %s: got %v, want it met: %v", c.skipped, c.away, c.text, err, c.met)
+		}
+	}
+	unsent := outcome(t)
+	unsent.Rest.Counters.Unsent = 7
+	for text, met := range map[string]bool{"lost<6": false, "lost<6,unsent<8": true, "repeated=0": true} {
+		objectives, err := report.ParseObjectives(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := report.New(unsent, nil, "", "").Judge(objectives); (err == nil) != met {
+			t.Errorf("7 unsent, %s: got %v, want it met: %v", text, err, met)
 		}
 	}
 	o := outcome(t)

@@ -58,11 +58,8 @@ func (c *crew) room(number int) *room {
 		r = &room{number: number, parts: map[int]uint64{}}
 		if c.plan.Saturated() {
 			r.had = make([]int, c.plan.Options.Traffic.InFlight)
-			parts := min(c.plan.parts(), c.plan.Options.Clients)
-			if c.plan.rooms() > 1 {
-				r.parts[c.part] = 0
-			} else {
-				for part := range parts {
+			for part := range c.plan.parts() {
+				if c.plan.rooms() > 1 && part == c.part || c.plan.rooms() == 1 && c.plan.reads(part) {
 					r.parts[part] = 0
 				}
 			}
@@ -175,6 +172,7 @@ func (c *crew) examine(sent Sent) Audit {
 			a.LostAcks += lost
 			a.Repeated += uint64(m.acks.repeated)
 			a.Reordered += uint64(m.acks.reordered)
+			a.Unsure += uint64(m.acks.unsure)
 		}
 		for sender := range m.heard {
 			c.examineStream(&a, m, sender, sent.of(m.room.number, sender))
@@ -191,6 +189,7 @@ func (c *crew) examineStream(a *Audit, m *member, sender int, sent uint64) {
 	a.Away += away
 	a.Repeated += uint64(s.repeated)
 	a.Reordered += uint64(s.reordered)
+	a.Unsure += uint64(s.unsure)
 	if lost > 0 || s.repeated > 0 || s.reordered > 0 {
 		a.fault(Fault{m.room.number, sender, lost, uint64(s.repeated), uint64(s.reordered)})
 	}

@@ -158,6 +158,17 @@ func (f *fake) packet(c net.Conn, text string) {
 	}
 }
 
+// broadcast sends a text to the members of all rooms.
+func (f *fake) broadcast(text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, members := range f.rooms {
+		for _, m := range members {
+			send(m, text)
+		}
+	}
+}
+
 func send(c net.Conn, text string) { _ = wsutil.WriteServerText(c, []byte(text)) }
 
 func sendEach(c net.Conn, texts []string) {

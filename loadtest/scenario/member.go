@@ -54,7 +54,7 @@ func newMember(c *crew, s seat) *member {
 	m.client = load.NewClient(c.loop, c.settings, m)
 	if s.room >= 0 {
 		m.room = c.room(s.room)
-		m.mute = c.plan.Scenario == "slow" && c.plan.troubled(s)
+		m.mute = c.plan.mute(s)
 		if m.mute {
 			c.audit.Unread.Clients++
 		} else if s.member {
@@ -145,13 +145,11 @@ func (m *member) arrive() {
 // Event implements load.Handler.
 func (m *member) Event(payload []byte, replayed bool) {
 	c := m.crew
-	text, ok := payloadIn(payload, `["msg",`)
-	if !ok { // the contract app greets with an event of its own
-		return
-	}
-	mark, ok := c.filler.readPayload(text, c.plan.Options.Traffic.Payload)
+	mark, known, err := c.filler.readArgument(payload, eventPrefix, c.plan.Options.Traffic.Payload)
 	switch {
-	case !ok:
+	case !known: // the contract app greets with an event of its own
+		return
+	case err != nil:
 		c.count.Damaged++
 		return
 	case m.mute: // what came before it stopped reading
@@ -184,10 +182,9 @@ func (m *member) Ack(id uint64, payload []byte) {
 		m.arrive()
 		return
 	}
-	text, ok := payloadIn(payload, `[`)
-	mark, whole := c.filler.readPayload(text, c.plan.Options.Traffic.Payload)
+	mark, _, err := c.filler.readArgument(payload, ackPrefix, c.plan.Options.Traffic.Payload)
 	switch {
-	case !ok || !whole:
+	case err != nil:
 		c.count.Damaged++
 	case mark.sender != m.index || mark.seq != id-1 || mark.seq >= m.sent:
 		c.count.Stray++

@@ -5,18 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os/exec"
 	"slices"
 	"time"
 
 	"patchbay/loadtest/cost"
 )
-
-// settleLook is the time between two looks at whether all that was sent has arrived.
-const settleLook = 100 * time.Millisecond
-
-// readLook is how long nothing may come until the clients that did not read, and do at the end, have read what there was.
-const readLook = time.Second
 
 // connectLook is the time between two looks at how many clients have connected.
 const connectLook = 50 * time.Millisecond
@@ -51,13 +44,11 @@ type Runner struct {
 // run is a run under way.
 type run struct {
 	*Runner
-	plan  *Plan
-	fleet *fleet
-	out   *Outcome
-	start time.Time // of the measured time; zero before
-	// What the restart commands failed with; at most one.
-	failed chan error
-	meters []*meter // of the sources
+	plan   *Plan
+	fleet  *fleet
+	out    *Outcome
+	start  time.Time // of the measured time; zero before
+	meters []*meter  // of the sources
 }
 
 // Run carries out a plan and returns what it found. On an error, of clients that do not connect above all, nothing is left running. If ctx is
@@ -75,7 +66,7 @@ func (r *Runner) Run(ctx context.Context, plan *Plan) (out *Outcome, err error) 
 		defer cancel()
 		err = errors.Join(err, f.close(closing))
 	}()
-	this := &run{Runner: r, plan: plan, fleet: f, out: &Outcome{Plan: plan, Started: time.Now()}, failed: make(chan error, 1), meters: metersOf(r.Sources)}
+	this := &run{Runner: r, plan: plan, fleet: f, out: &Outcome{Plan: plan, Started: time.Now()}, meters: metersOf(r.Sources)}
 	for _, step := range []func(context.Context) error{this.connect, this.warmUp, this.measure, this.settle} {
 		if err := step(ctx); err != nil {
 			if canceled(ctx) && errors.Is(err, context.Canceled) {
@@ -84,15 +75,21 @@ func (r *Runner) Run(ctx context.Context, plan *Plan) (out *Outcome, err error) 
 			return nil, err
 		}
 	}
-	select {
-	case err := <-this.failed:
-		this.note(err)
-	default:
-	}
+	this.conclude()
 	if this.out.Interrupted {
 		return this.out, fmt.Errorf("%w: %v of %v were measured", ErrInterrupted, this.out.Measured().Round(time.Millisecond), plan.Options.Timing.Duration)
 	}
 	return this.out, nil
+}
+
+// conclude notes what limits the worth of what was found.
+func (r *run) conclude() {
+	if n := r.out.Audit.Unsure; n > 0 {
+		r.note(fmt.Errorf("%d messages came so late that it is not known whether for the first time: lost and repeated are the least that they can be", n))
+	}
+	if n := r.out.Rest.Counters.Unsent; n > 0 {
+		r.note(fmt.Errorf("%d messages were due and not sent: the generator had no time for them", n))
+	}
 }
 
 // canceled tells whether somebody has ended ctx, rather than its deadline.
@@ -212,17 +209,17 @@ func (r *run) measure(ctx context.Context) error {
 	if _, err := r.fleet.do(ctx, Order{Do: OrderTrouble}); err != nil {
 		return err
 	}
-	restarted := r.restart(ctx)
+	restarting := r.restart(ctx)
 	duration := r.plan.Options.Timing.Duration
 	interval := r.Interval
 	if interval == 0 {
 		interval = min(time.Second, duration/leastPoints)
 	}
 	for {
-		// To the end exactly: the last interval may be shorter.
-		r.out.Interrupted = !pause(ctx, min(interval, time.Until(r.start.Add(duration))))
-		if r.out.Interrupted && !canceled(ctx) {
-			return ctx.Err()
+		err := restarting.pause(ctx, interval, time.Until(r.start.Add(duration)))
+		r.out.Interrupted = err != nil && canceled(ctx) // which ends a command as well
+		if err != nil && !r.out.Interrupted {
+			return err
 		}
 		p, err := r.point(ctx)
 		if err != nil {
@@ -231,7 +228,7 @@ func (r *run) measure(ctx context.Context) error {
 		r.out.Points = append(r.out.Points, p)
 		r.tell("measure", float64(p.At)/float64(duration), p)
 		over := p.At >= duration || r.Enough != nil && r.Enough(p) || r.plan.Scenario == "avalanche" && p.Sample.Present == r.plan.Total() && p.At > interval
-		if r.out.Interrupted || over && closed(restarted) {
+		if r.out.Interrupted || over && restarting.over() {
 			break
 		}
 	}
@@ -239,44 +236,13 @@ func (r *run) measure(ctx context.Context) error {
 	return err
 }
 
-func closed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
-// restart runs the commands of the drain scenario, one after the other. The channel closes after the last.
-func (r *run) restart(ctx context.Context) <-chan struct{} {
-	done := make(chan struct{})
-	if r.plan.Scenario != "drain" {
-		close(done)
-		return done
-	}
-	//patchbay:goroutine runs the commands, which end with ctx; measure waits for done, or for ctx as well
-	go func() {
-		defer close(done)
-		for _, command := range r.plan.Options.Trouble.Restart {
-			if output, err := exec.CommandContext(ctx, "/bin/sh", "-c", command).CombinedOutput(); err != nil {
-				r.failed <- fmt.Errorf("%s: %w: %.500s", command, err, output)
-				return
-			}
-		}
-	}()
-	return done
-}
-
-// settle waits for what is under way, and for the clients that are to come back, until all has arrived or nothing has for as long as the
-// plan's patience, and audits.
+// settle waits for what is under way, and for the clients that are to come back, until all has arrived and nothing more comes for the plan's grace, or nothing new has for as long as its patience, and audits.
 func (r *run) settle(ctx context.Context) error {
 	if r.out.Interrupted {
 		ctx = context.WithoutCancel(ctx) // the measured time is over, only earlier
 	}
-	began, last, read := time.Now(), time.Now(), time.Now()
-	var got, bytes uint64
-	most := 0 // clients in their place
+	began := time.Now()
+	q := quiet{news: began, messages: began, bytes: began}
 	for {
 		audit, err := r.fleet.audit(ctx)
 		if err != nil {
@@ -291,27 +257,16 @@ func (r *run) settle(ctx context.Context) error {
 		r.out.Rest = p.Sample
 		r.out.Rest.Histograms = histograms
 		r.out.Audit, r.out.Settling = audit, time.Since(began)
-		if n := p.Sample.Counters.Delivered + p.Sample.Counters.Acked; n != got {
-			got, last = n, time.Now()
-		}
-		if n := p.Sample.Present; n > most {
-			most, last = n, time.Now()
-		}
-		if n := p.Sample.Counters.Bytes; n != bytes {
-			bytes, read = n, time.Now()
-		}
-		complete := audit.Lost == 0 && audit.LostAcks == 0 && p.Sample.Away == 0 && (audit.Unread.Clients == audit.Unread.Closed || time.Since(read) > readLook)
-		if complete || time.Since(last) > r.plan.Options.Timing.Patience {
-			break
+		q.look(p.Sample, audit)
+		if q.over(r.plan, p.Sample, audit) {
+			return nil
 		}
 		r.tell("settle", 1, p)
 		if !pause(ctx, settleLook) {
-			r.out.Interrupted = canceled(ctx)
-			if r.out.Interrupted {
-				break
+			if r.out.Interrupted = canceled(ctx); r.out.Interrupted {
+				return nil
 			}
 			return ctx.Err()
 		}
 	}
-	return nil
 }
