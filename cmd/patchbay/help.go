@@ -124,7 +124,7 @@ Examples:
 // Help is the detail of --help. kong calls it.
 func (loadScenario) Help() string {
 	return `It works against any Socket.IO server with the three events of docs/load.md. The exit code is 3 if an objective of
---slo is missed, 1 if the run itself failed.
+--slo is missed, 1 if the run itself failed or was interrupted.
 
 Examples:
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -74,7 +75,7 @@ type loadScenario struct {
 	Label      string   `name:"label" help:"What the server is called in reports."`
 	JSON       string   `name:"json" type:"path" placeholder:"FILE" help:"Write the report as JSON; - for standard output, in place of the table."`
 	HTML       string   `name:"html" type:"path" placeholder:"FILE" help:"Write the report as a page with plots, one file."`
-	SLO        string   `name:"slo" placeholder:"p99<50ms,lost=0" help:"Objectives; if one is missed the exit code is 3. Measures: ${measures}."`
+	SLO        string   `name:"slo" placeholder:"p99<50ms,lost=0" help:"Objectives; if one is missed the exit code is 3. They imply away=0, and those about latency or losses skipped=0 and unsent=0. Measures: ${measures}."`
 	Quiet      bool     `name:"quiet" short:"q" help:"Show no progress."`
 }
 
@@ -89,56 +90,100 @@ func (c *loadScenario) Run(ctx context.Context) error {
 		return err
 	}
 	runner := scenario.Runner{}
-	var names []string
-	for _, text := range append(c.PID, c.ServerCost...) {
-		source, err := cost.ParseSource(text)
-		if err != nil {
-			return err
-		}
-		runner.Sources = append(runner.Sources, source)
-		names = append(names, source.Name)
+	names, err := c.sources(&runner)
+	if err != nil {
+		return err
 	}
+	files, err := c.open()
+	if err != nil {
+		return err
+	}
+	outcome, err := c.load(ctx, runner, plan)
+	if outcome == nil {
+		return errors.Join(err, files.close())
+	}
+	r := report.New(outcome, names, c.Label, "patchbay "+strings.Join(os.Args[1:], " "))
+	err = errors.Join(err, files.write(r), files.close())
+	if outcome.Interrupted {
+		return err // objectives are about a whole run
+	}
+	return errors.Join(err, r.Judge(objectives))
+}
+
+// load runs the plan, and shows its progress.
+func (c *loadScenario) load(ctx context.Context, runner scenario.Runner, plan *scenario.Plan) (*scenario.Outcome, error) {
 	if !c.Quiet {
 		p := newLoadProgress(plan)
 		runner.Progress = p.show
 		defer p.finish()
 	}
-	outcome, err := runner.Run(ctx, plan)
-	if err != nil {
-		return err
-	}
-	r := report.New(outcome, names, c.Label, "patchbay "+strings.Join(os.Args[1:], " "))
-	return errors.Join(c.write(r), r.Judge(objectives))
+	return runner.Run(ctx, plan)
 }
 
-// write writes the report wherever it is wanted.
-func (c *loadScenario) write(r *report.Report) error {
-	if c.JSON != "-" {
-		if err := r.WriteText(os.Stdout); err != nil {
-			return fmt.Errorf("write the table: %w", err)
-		}
-	}
-	if c.JSON != "" {
-		text, err := json.MarshalIndent(r, "", "  ")
+// sources names to the runner whose costs are read. A process that is not there is a fault of the command line.
+func (c *loadScenario) sources(runner *scenario.Runner) (names []string, err error) {
+	for _, text := range slices.Concat(c.PID, c.ServerCost) {
+		source, err := cost.ParseSource(text)
 		if err != nil {
-			return fmt.Errorf("encode the report: %w", err)
+			return nil, err
 		}
-		if err := writeTo(c.JSON, append(text, '\n')); err != nil {
-			return err
+		if err := source.Check(); err != nil {
+			return nil, err
 		}
+		runner.Sources = append(runner.Sources, source)
+		names = append(names, source.Name)
 	}
-	if c.HTML != "" {
-		return writePage(c.HTML, r)
-	}
-	return nil
+	return names, nil
 }
 
-func writePage(path string, reports ...*report.Report) error {
+// reportFiles are where a report goes, beside the table.
+type reportFiles struct {
+	table      bool
+	json, html *output
+}
+
+// open opens what the report is to be written to, before there is one.
+func (c *loadScenario) open() (*reportFiles, error) {
+	text, err := openOutput(c.JSON)
+	if err != nil {
+		return nil, err
+	}
+	page, err := openOutput(c.HTML)
+	if err != nil {
+		return nil, errors.Join(err, text.close())
+	}
+	return &reportFiles{c.JSON != "-", text, page}, nil
+}
+
+func (f *reportFiles) close() error { return errors.Join(f.json.close(), f.html.close()) }
+
+// write writes the report wherever it is wanted. A fault of one does not keep it from the others.
+func (f *reportFiles) write(r *report.Report) error {
+	var failed error
+	if f.table {
+		if err := r.WriteText(os.Stdout); err != nil {
+			failed = fmt.Errorf("write the table: %w", err)
+		}
+	}
+	if f.json.wanted() {
+		text, err := json.MarshalIndent(r, "", "  ")
+		if err == nil {
+			err = f.json.write(append(text, '\n'))
+		}
+		failed = errors.Join(failed, err)
+	}
+	return errors.Join(failed, writePage(f.html, r))
+}
+
+func writePage(to *output, reports ...*report.Report) error {
+	if !to.wanted() {
+		return nil
+	}
 	var b bytes.Buffer
 	if err := report.WriteHTML(&b, reports...); err != nil {
 		return err
 	}
-	return writeTo(path, b.Bytes())
+	return to.write(b.Bytes())
 }
 
 // compareCommand compares reports.
@@ -157,21 +202,11 @@ func (c *compareCommand) Run() error {
 		}
 		reports = append(reports, r)
 	}
-	if c.HTML != "" {
-		if err := writePage(c.HTML, reports...); err != nil {
-			return err
-		}
-	}
-	return report.WriteComparison(os.Stdout, reports...)
-}
-
-// writeTo writes a file, or standard output for "-".
-func writeTo(path string, text []byte) error {
-	if path == "-" {
-		_, err := os.Stdout.Write(text)
+	page, err := openOutput(c.HTML)
+	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, text, 0o644)
+	return errors.Join(report.WriteComparison(os.Stdout, reports...), writePage(page, reports...), page.close())
 }
 
 // squadCommand serves the clients of one process of a run that another process leads.

@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
+	"patchbay/internal/ops"
 	"patchbay/loadtest/cluster"
+	"patchbay/loadtest/cost"
 	"patchbay/loadtest/report"
 	"patchbay/loadtest/scenario"
 )
@@ -78,5 +83,112 @@ func TestLoadRun(t *testing.T) {
 	}
 	if r, err := report.Read(text); err != nil || r.Audit.Expected == 0 || r.Head.Scenario != "fanout" {
 		t.Errorf("the report: %+v, %v", r, err)
+	}
+}
+
+// A process that does not exist is noticed before the load, and a page without metrics is no cost of 0.
+func TestLoadCosts(t *testing.T) {
+	cleanEnvironment(t)
+	err := run(context.Background(), []string{"load", "fanout", "--url", "http://127.0.0.1:1", "-q", "--pid", "x=1073741824", "--slo", "cpu<1"})
+	if !errors.Is(err, cost.ErrEnded) || exitCode(err) != 1 {
+		t.Errorf("no such process: got %v, exit code %d", err, exitCode(err))
+	}
+	c := cluster.Start(t, cluster.Shape{App: cluster.Contract})
+	page := httptest.NewServer(http.NotFoundHandler())
+	defer page.Close()
+	err = run(context.Background(), []string{
+		"load", "fanout", "--url", c.URL(0), "-n", "5", "--in-flight", "2", "-d", "100ms", "--warm-up", "0s", "-q", "--server-metrics", "x=" + page.URL, "--slo", "lost=0,cpu<1,memory<1,connect_cpu<1",
+	})
+	if !errors.Is(err, report.ErrMissed) || exitCode(err) != 3 || strings.Count(err.Error(), "x: read x: cost: no process metrics") != 3 {
+		t.Errorf("a page without metrics: got %v, exit code %d", err, exitCode(err))
+	}
+}
+
+// What cannot be written is noticed before the load, and what fails at the end does not take the rest with it.
+func TestLoadFiles(t *testing.T) {
+	cleanEnvironment(t)
+	directory := t.TempDir()
+	inside := func(name string) string { return filepath.Join(directory, name) }
+	if err := os.WriteFile(inside("old.json"), []byte("an earlier report"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dead := []string{"load", "fanout", "--url", "http://127.0.0.1:1", "-q", "--connect-timeout", "10ms"}
+	for _, wrong := range [][]string{
+		{"--json", inside("none/report.json"), "--html", inside("report.html")}, {"--json", inside("report.json"), "--html", directory},
+		{"--json", inside("old.json"), "--html", inside("none/report.html")},
+	} {
+		err := run(context.Background(), append(slices.Clone(dead), wrong...))
+		if err == nil || errors.Is(err, scenario.ErrNotConnected) || !strings.Contains(err.Error(), "open for the report") {
+			t.Errorf("%q: got %v, want it before the load", wrong, err)
+		}
+	}
+	if err := run(context.Background(), append(slices.Clone(dead), "--json", inside("old.json"), "--html", inside("report.html"))); !errors.Is(err, scenario.ErrNotConnected) {
+		t.Errorf("got %v, want the run to fail", err)
+	}
+	if text, err := os.ReadFile(inside("old.json")); err != nil || string(text) != "an earlier report" {
+		t.Errorf("a run that failed has left %q of an earlier report: %v", text, err)
+	}
+	if files, err := os.ReadDir(directory); err != nil || len(files) != 1 {
+		t.Errorf("files of runs that failed: %v, %v", files, err)
+	}
+	c := cluster.Start(t, cluster.Shape{App: cluster.Contract})
+	err := run(context.Background(), []string{
+		"load", "fanout", "--url", c.URL(0), "-n", "5", "--in-flight", "2", "-d", "100ms", "--warm-up", "0s", "-q", "--json", "/dev/full", "--html", inside("report.html"),
+	})
+	if !errors.Is(err, syscall.ENOSPC) || exitCode(err) != 1 {
+		t.Errorf("a full disk: got %v", err)
+	}
+	if page, err := os.ReadFile(inside("report.html")); err != nil || !strings.Contains(string(page), "</html>") {
+		t.Errorf("the page was lost with the JSON: %v", err)
+	}
+	err = run(context.Background(), []string{
+		"load", "fanout", "--url", c.URL(0), "-n", "5", "--in-flight", "2", "-d", "100ms", "--warm-up", "0s", "-q", "--json", inside("old.json"),
+	})
+	if _, unread := report.Read(inside("old.json")); err != nil || unread != nil {
+		t.Errorf("over an earlier report: %v, %v", err, unread)
+	}
+}
+
+// SIGINT in the measured time: what there is is reported, marked as interrupted, and objectives are not judged.
+func TestLoadInterrupted(t *testing.T) {
+	cleanEnvironment(t)
+	c := cluster.Start(t, cluster.Shape{App: cluster.Contract})
+	text, page := filepath.Join(t.TempDir(), "report.json"), filepath.Join(t.TempDir(), "report.html")
+	ctx, stop := ops.Interruptible(context.Background())
+	defer stop()
+	err := run(ctx, []string{
+		"load", "drain", "--url", c.URL(0), "-n", "5", "-d", "1h", "--warm-up", "0s", "-q", "--restart", fmt.Sprintf("kill -INT %d", os.Getpid()), "--slo", "p99<1ns", "--json", text, "--html", page,
+	})
+	if !errors.Is(err, scenario.ErrInterrupted) || errors.Is(err, report.ErrMissed) || exitCode(err) != 1 {
+		t.Errorf("got %v, exit code %d", err, exitCode(err))
+	}
+	if r, err := report.Read(text); err != nil || !r.End.Interrupted || r.Seconds == 0 {
+		t.Errorf("the report: %+v, %v", r, err)
+	}
+	if b, err := os.ReadFile(page); err != nil || !strings.Contains(string(b), "Interrupted") {
+		t.Errorf("the page: %v", err)
+	}
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	err = run(cancelled, []string{"load", "idle", "--url", c.URL(0), "-n", "5", "-q"})
+	if !errors.Is(err, scenario.ErrInterrupted) || !strings.Contains(err.Error(), "nothing is reported") || exitCode(err) != 1 {
+		t.Errorf("before the load: got %v, exit code %d", err, exitCode(err))
+	}
+}
+
+// compare refuses what is no report, by its name, before it writes anything.
+func TestLoadCompareRefuses(t *testing.T) {
+	cleanEnvironment(t)
+	directory := t.TempDir()
+	wrong, page := filepath.Join(directory, "package.json"), filepath.Join(directory, "both.html")
+	if err := os.WriteFile(wrong, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := run(context.Background(), []string{"load", "compare", wrong, wrong, "--html", page})
+	if !errors.Is(err, report.ErrReport) || exitCode(err) != 1 || !strings.Contains(err.Error(), wrong) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(page); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the page: %v", err)
 	}
 }

@@ -183,12 +183,14 @@ func figure(r *report.Report, of, role string) float64 {
 			c = one
 		}
 	}
-	switch of {
-	case "cpu":
+	switch {
+	case c.Unread != "":
+		return math.NaN()
+	case of == "cpu":
 		return c.PerUnit
-	case "memory":
+	case of == "memory":
 		return c.PerClient
-	case "connect":
+	case of == "connect":
 		return c.PerConnect
 	}
 	return math.NaN()

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"patchbay/loadtest/process"
@@ -18,6 +20,9 @@ var ErrSource = errors.New("cost: not name=pid or name=URL")
 
 // ErrMetric reports a page without the process metrics.
 var ErrMetric = errors.New("cost: no process metrics")
+
+// ErrEnded reports a process that does not run, or not any more.
+var ErrEnded = errors.New("cost: no such process")
 
 // Bounds of a look at a metrics page.
 const (
@@ -48,10 +53,31 @@ func ParseSource(text string) (Source, error) {
 	return Source{Name: name, PID: pid}, nil
 }
 
+// Check tells whether a process of this machine is there. A page may come later.
+func (s Source) Check() error {
+	if s.PID == 0 {
+		return nil
+	}
+	_, err := s.process()
+	return err
+}
+
+// process reads what a process of this machine has used. One that has ended, but was not waited for, has no memory.
+func (s Source) process() (process.Usage, error) {
+	u, err := process.ReadUsage(s.PID)
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ESRCH), err == nil && u.Resident == 0:
+		return process.Usage{}, fmt.Errorf("%w: %s=%d", ErrEnded, s.Name, s.PID)
+	case err != nil:
+		return process.Usage{}, fmt.Errorf("read %s: %w", s.Name, err)
+	}
+	return u, nil
+}
+
 // Read reads what the server has used so far.
 func (s Source) Read(ctx context.Context) (process.Usage, error) {
 	if s.PID != 0 {
-		return process.ReadUsage(s.PID)
+		return s.process()
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -68,7 +94,11 @@ func (s Source) Read(ctx context.Context) (process.Usage, error) {
 	if err != nil {
 		return process.Usage{}, fmt.Errorf("read %s: %w", s.Name, err)
 	}
-	return parseMetrics(string(page))
+	u, err := parseMetrics(string(page))
+	if err != nil {
+		return process.Usage{}, fmt.Errorf("read %s: %w", s.Name, err)
+	}
+	return u, nil
 }
 
 // parseMetrics finds the two process metrics in a Prometheus page.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
+	"runtime"
 	"testing"
 	"time"
 
@@ -47,7 +50,44 @@ func TestRead(t *testing.T) {
 			t.Errorf("%q: got %v, want ErrMetric", page, err)
 		}
 	}
-	if _, err := (cost.Source{Name: "gone", PID: 1 << 30}).Read(context.Background()); err == nil {
-		t.Error("a process that is not there was read")
+}
+
+// A process that is not there, and one that has ended but was not waited for yet, are not read as having used nothing.
+func TestEnded(t *testing.T) {
+	gone := cost.Source{Name: "gone", PID: 1 << 30}
+	if _, err := gone.Read(context.Background()); !errors.Is(err, cost.ErrEnded) || !errors.Is(gone.Check(), cost.ErrEnded) {
+		t.Errorf("a process that is not there: got %v", err)
+	}
+	if err := (cost.Source{Name: "page", URL: "http://127.0.0.1:1"}).Check(); err != nil {
+		t.Errorf("a page, which may come later: got %v", err)
+	}
+	command := exec.Command("cat")
+	input, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	output, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	cat := cost.Source{Name: "cat", PID: command.Process.Pid}
+	if err := cat.Check(); err != nil {
+		t.Errorf("a process that runs: got %v", err)
+	}
+	input.Close()
+	if _, err := io.ReadAll(output); err != nil {
+		t.Fatal(err)
+	}
+	for cat.Check() == nil { // its output ends a little before it does
+		runtime.Gosched()
+	}
+	if _, err := cat.Read(context.Background()); !errors.Is(err, cost.ErrEnded) {
+		t.Errorf("a process that has ended: got %v, want ErrEnded", err)
+	}
+	if err := command.Wait(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -20,7 +21,7 @@ type Transport int
 const (
 	WebSocket   Transport = iota // only WebSocket
 	Polling                      // only polling
-	PollingThen                  // polling, then an upgrade to WebSocket: the stock client's default
+	PollingThen                  // polling, then an upgrade to WebSocket if the server offers it: the stock client's default
 )
 
 // Parser says how a client encodes its Socket.IO packets.
@@ -96,12 +97,19 @@ type Client struct {
 	ws      *webSocket
 	polling *polling
 
-	engineSID string
+	session
 	pid       string // private id for recovery
 	offset    []byte // of the last event
 	recovered bool   // what the namespace said of this connection
-	patience  int64  // longest time between two pings
 	lastPing  int64
+}
+
+// session is what the server's handshake has said.
+type session struct {
+	engineSID  string
+	upgrade    bool  // to WebSocket, which the client wants and the server offers
+	maxPayload int   // most bytes of a POST with several packets; 0 for no bound
+	patience   int64 // longest time between two pings
 }
 
 // NewClient makes a client without a connection.
@@ -122,7 +130,7 @@ func (c *Client) Absent() bool { return c.stage == absent }
 func (c *Client) Connect(to *Target) {
 	c.target, c.stage = to, opening
 	c.attempt++
-	c.lastPing, c.patience = c.loop.Time(), math.MaxInt64
+	c.lastPing, c.session = c.loop.Time(), session{patience: math.MaxInt64}
 	c.loop.clients[c] = struct{}{}
 	attempt := c.attempt
 	c.loop.After(HandshakeTimeout, func() {
@@ -156,14 +164,17 @@ func (c *Client) EmitAck(id uint64, payload []byte) {
 	c.say(socketio.Packet{Type: socketio.Event, Payload: payload, AckID: id, HasAck: true})
 }
 
-// SetReading stops or resumes reading from the WebSocket. A client that does not read is what a slow one looks like
+// SetReading stops or resumes reading from the WebSocket, or polling. A client that does not read is what a slow one looks like
 // to its server.
 func (c *Client) SetReading(reading bool) {
 	if reading {
 		c.lastPing = c.loop.Time()
 	}
-	if c.ws != nil {
+	switch {
+	case c.ws != nil:
 		c.ws.link.setBlind(!reading)
+	case c.polling != nil:
+		c.polling.setDeaf(!reading)
 	}
 }
 
@@ -231,7 +242,8 @@ func (c *Client) end() {
 
 // silent tells whether a ping is overdue. Of a client that does not read it is not known.
 func (c *Client) silent(now int64) bool {
-	return now-c.lastPing > c.patience && (c.ws == nil || !c.ws.link.blind)
+	deaf := c.ws != nil && c.ws.link.blind || c.polling != nil && c.polling.deaf
+	return now-c.lastPing > c.patience && !deaf
 }
 
 // packet takes one Engine.IO packet in text form.
@@ -265,8 +277,10 @@ func (c *Client) opened(data []byte) {
 		c.fail(fmt.Errorf("%w: %.80q in place of a handshake", ErrProtocol, data))
 		return
 	}
-	c.engineSID = open.SID
-	c.patience = int64(open.PingInterval + open.PingTimeout)
+	c.session = session{
+		engineSID: open.SID, maxPayload: open.MaxPayload, patience: int64(open.PingInterval + open.PingTimeout),
+		upgrade: c.settings.Transport == PollingThen && slices.Contains(open.Upgrades, "websocket"),
+	}
 	c.lastPing = c.loop.now
 	c.stage = joining
 	hello := socketio.Packet{Type: socketio.Connect}
@@ -274,7 +288,7 @@ func (c *Client) opened(data []byte) {
 		hello.Payload = c.appendRecovery(nil)
 	}
 	c.say(hello)
-	if c.settings.Transport == PollingThen {
+	if c.upgrade {
 		c.openWebSocket(open.SID)
 	}
 }

@@ -78,8 +78,12 @@ func (c *Client) event(payload []byte) {
 // lastString returns the inside of the last element of a JSON array, if it is a string without escapes: where a server with recovery
 // puts an event's offset. The stock client takes any string there, an argument of the application's too, and so does this.
 func lastString(payload []byte) ([]byte, bool) {
-	body, ok := bytes.CutSuffix(payload, []byte(`"]`))
+	const spaces = " \t\r\n" // of JSON
+	body, ok := bytes.CutSuffix(bytes.TrimRight(payload, spaces), []byte(`]`))
 	if !ok {
+		return nil, false
+	}
+	if body, ok = bytes.CutSuffix(bytes.TrimRight(body, spaces), []byte(`"`)); !ok {
 		return nil, false
 	}
 	start := bytes.LastIndexByte(body, '"')
@@ -106,7 +110,7 @@ func (c *Client) joined(payload []byte) {
 	c.pid = answer.PID
 	c.stage = upgrading
 	c.recovered = recovered
-	if c.settings.Transport != PollingThen || c.ws != nil && c.ws.carries {
+	if !c.upgrade || c.ws != nil && c.ws.carries {
 		c.settle(recovered)
 	}
 }

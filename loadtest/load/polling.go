@@ -17,7 +17,8 @@ type polling struct {
 	client  *Client
 	get     exchange
 	post    exchange
-	waiting []byte // a payload for the next POST
+	waiting []byte // packets for the next POSTs, with separators
+	deaf    bool   // no GET begins
 	paused  func() // set while an upgrade waits for both exchanges to rest
 }
 
@@ -61,10 +62,27 @@ func (p *polling) submit() {
 		return
 	}
 	c := p.client
-	body := p.waiting
-	p.waiting = nil
+	body, rest := p.writable()
+	p.waiting = rest
 	p.post.request("POST "+c.target.query("polling", c.engineSID)+" HTTP/1.1\r\nHost: "+c.target.host+
 		"\r\nContent-Type: text/plain;charset=UTF-8\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\n\r\n", body)
+}
+
+// writable splits what waits into what the next POST takes and the rest, as the stock client does: as many packets as the server's bound allows, and always one,
+// which is the server's to refuse.
+func (p *polling) writable() (body, rest []byte) {
+	bound := p.client.maxPayload
+	if bound == 0 || len(p.waiting) <= bound {
+		return p.waiting, nil
+	}
+	end := bytes.LastIndexByte(p.waiting[:bound+1], engineio.Separator)
+	if end < 0 {
+		end = bytes.IndexByte(p.waiting, engineio.Separator)
+	}
+	if end < 0 {
+		return p.waiting, nil
+	}
+	return p.waiting[:end], p.waiting[end+1:]
 }
 
 // posted takes the answer to a POST.
@@ -86,10 +104,18 @@ func (p *polling) polled(body []byte) {
 			return
 		}
 	}
-	if p.paused == nil {
+	if p.paused == nil && !p.deaf {
 		p.poll()
 	}
 	p.rest()
+}
+
+// setDeaf ends polling with the GET that is open, or begins it again.
+func (p *polling) setDeaf(deaf bool) {
+	p.deaf = deaf
+	if !deaf && !p.get.busy && p.paused == nil {
+		p.poll()
+	}
 }
 
 // pause has a function called once no request is open, and begins none until then. The server ends the open GET when it sees

@@ -15,6 +15,8 @@ import (
 var (
 	// ErrScheme reports a URL that is neither http nor ws.
 	ErrScheme = errors.New("load: only http:// and ws:// URLs are spoken")
+	// ErrPort reports a port that is not between 1 and 65535.
+	ErrPort = errors.New("load: there is no such port")
 	// ErrRemote reports a server that is not on this machine, which the caller has not allowed.
 	ErrRemote = errors.New("load: the server is not on this machine")
 )
@@ -39,10 +41,10 @@ func NewTarget(ctx context.Context, address, path string, remote bool) (*Target,
 	if u.Scheme != "http" && u.Scheme != "ws" || u.Hostname() == "" {
 		return nil, fmt.Errorf("%w, not %q", ErrScheme, address)
 	}
-	port := 80
+	port := uint64(80)
 	if u.Port() != "" {
-		if port, err = strconv.Atoi(u.Port()); err != nil {
-			return nil, fmt.Errorf("parse %q: %w", address, err)
+		if port, err = strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
+			return nil, fmt.Errorf("%w: %q", ErrPort, address)
 		}
 	}
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())

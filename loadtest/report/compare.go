@@ -2,14 +2,22 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"reflect"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"patchbay/loadtest/plot"
+	"patchbay/loadtest/scenario"
 )
+
+// ErrReport reports a file that is no report.
+var ErrReport = errors.New("load: not a report that --json has written")
 
 // Read reads what --json has written.
 func Read(path string) (*Report, error) {
@@ -19,7 +27,11 @@ func Read(path string) (*Report, error) {
 	}
 	var r Report
 	if err := json.Unmarshal(text, &r); err != nil {
-		return nil, fmt.Errorf("read the report %s: %w", path, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrReport, path, err)
+	}
+	// What every report has, of whatever version.
+	if !slices.Contains(scenario.Scenarios(), r.Head.Scenario) || r.Clients <= 0 || r.Head.Started.IsZero() {
+		return nil, fmt.Errorf("%w: %s", ErrReport, path)
 	}
 	return &r, nil
 }
@@ -73,6 +85,49 @@ func cell(v, first float64, unit string, ratio bool) string {
 	return text
 }
 
+// incidental are the options that do not change what is measured: where the server is, and how it is restarted.
+var incidental = []string{"url", "path", "remote", "restart"}
+
+// Differences says in what reports differ from the first, beside the server, so that their ratios may tell of something else than the servers.
+func Differences(reports ...*Report) []string {
+	var list []string
+	for i, r := range reports {
+		var words []string
+		if first := reports[0]; i > 0 {
+			if r.Head.Scenario != first.Head.Scenario {
+				words = append(words, fmt.Sprintf("scenario %s, not %s", r.Head.Scenario, first.Head.Scenario))
+			}
+			words = append(words, unlike(reflect.ValueOf(r.Options), reflect.ValueOf(first.Options))...)
+			if machine, other := r.Head.Machine, first.Head.Machine; machine.CPU != other.CPU || machine.Cores != other.Cores {
+				words = append(words, "another machine")
+			}
+		}
+		if len(words) > 0 {
+			list = append(list, fmt.Sprintf("%d is not like 1: %s", i+1, strings.Join(words, "; ")))
+		}
+		if r.End.Interrupted {
+			list = append(list, fmt.Sprintf("%d was interrupted: %s", i+1, r.interruption()))
+		}
+	}
+	return list
+}
+
+// unlike lists the flags of options that differ from others.
+func unlike(a, b reflect.Value) []string {
+	var list []string
+	for i := range a.NumField() {
+		flag, isFlag := a.Type().Field(i).Tag.Lookup("name")
+		one, other := a.Field(i), b.Field(i)
+		switch {
+		case !isFlag:
+			list = append(list, unlike(one, other)...)
+		case !slices.Contains(incidental, flag) && !reflect.DeepEqual(one.Interface(), other.Interface()):
+			list = append(list, fmt.Sprintf("--%s %v, not %v", flag, one.Interface(), other.Interface()))
+		}
+	}
+	return list
+}
+
 // WriteComparison writes a table of several reports.
 func WriteComparison(w io.Writer, reports ...*Report) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -81,6 +136,11 @@ func WriteComparison(w io.Writer, reports ...*Report) error {
 	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	for _, text := range Differences(reports...) {
+		if _, err := fmt.Fprintf(w, "WARNING: %s\n", text); err != nil {
+			return err
+		}
 	}
 	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "\n\t")

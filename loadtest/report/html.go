@@ -20,6 +20,7 @@ type page struct {
 	Title   string
 	Reports []*Report
 	Rows    []Row
+	Unlike  []string // in what the reports differ beside the server
 	Plots   []template.HTML
 	Single  *Report // the only report, nil in a comparison
 }
@@ -32,12 +33,12 @@ func WriteHTML(w io.Writer, reports ...*Report) error {
 		"sum":  func(a, b uint64) uint64 { return a + b },
 		"dict": func(name string, p Percentiles) map[string]Percentiles { return map[string]Percentiles{name: p} },
 		"us":   func(v float64) string { return fmt.Sprintf("%.2f µs", v) },
-		"of":   counted,
+		"of":   counted, "interruption": (*Report).interruption,
 	}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("parse the page: %w", err)
 	}
-	p := page{Reports: reports, Rows: Compare(reports...)}
+	p := page{Reports: reports, Rows: Compare(reports...), Unlike: Differences(reports...)}
 	for _, svg := range plots(reports) {
 		p.Plots = append(p.Plots, template.HTML(svg)) // package plot escapes all names
 	}
@@ -90,10 +91,16 @@ func plots(reports []*Report) []string {
 	}
 	for _, c := range []struct {
 		title, y string
-		of       func(Moment, string) float64
+		of       func(Moment, string) (float64, bool)
 	}{
-		{"Resident memory", "MB", func(m Moment, name string) float64 { return float64(m.Resident[name]) / 1e6 }},
-		{"CPU", "cores", func(m Moment, name string) float64 { return m.CPU[name] }},
+		{"Resident memory", "MB", func(m Moment, name string) (float64, bool) {
+			v, read := m.Resident[name]
+			return float64(v) / 1e6, read
+		}},
+		{"CPU", "cores", func(m Moment, name string) (float64, bool) {
+			v, read := m.CPU[name]
+			return v, read
+		}},
 	} {
 		list = append(list, byServer(reports, c.title+" over time", c.y, c.of).SVG())
 	}
@@ -120,37 +127,50 @@ func percentiles(reports []*Report) plot.Lines {
 }
 
 // byServer is a chart of one run with a line for each server and for the generator, or of several with one line each, the sum of its servers.
-func byServer(reports []*Report, title, y string, of func(Moment, string) float64) plot.Lines {
+// A moment at which something could not be read has no point there, nor in the sum.
+func byServer(reports []*Report, title, y string, of func(Moment, string) (float64, bool)) plot.Lines {
 	chart := plot.Lines{Title: title, X: "seconds", Y: y}
 	for _, r := range reports {
+		names := r.servers()
+		lines := make([]plot.Series, len(names))
 		sum := plot.Series{Name: r.Name()}
 		for _, m := range r.Timeline {
-			sum.Points = append(sum.Points, plot.Point{X: m.At})
-		}
-		for _, name := range r.servers() {
-			s := plot.Series{Name: name}
-			for i, m := range r.Timeline {
-				v := of(m, name)
-				s.Points = append(s.Points, plot.Point{X: m.At, Y: v})
+			total, whole := 0.0, true
+			for i, name := range names {
+				v, read := of(m, name)
+				if read {
+					lines[i].Points = append(lines[i].Points, plot.Point{X: m.At, Y: v})
+				}
 				if name != scenario.Generator {
-					sum.Points[i].Y += v
+					total, whole = total+v, whole && read
 				}
 			}
-			if len(reports) == 1 {
-				chart.Series = append(chart.Series, s)
+			if whole {
+				sum.Points = append(sum.Points, plot.Point{X: m.At, Y: total})
 			}
 		}
 		if len(reports) > 1 {
 			chart.Series = append(chart.Series, sum)
+			continue
+		}
+		for i, name := range names {
+			lines[i].Name = name
+			chart.Series = append(chart.Series, lines[i])
 		}
 	}
 	return chart
 }
 
-// servers are the names in the timeline, the generator's among them.
+// servers are the names of all whose usage was to be read, the generator's among them.
 func (r *Report) servers() []string {
-	if len(r.Timeline) == 0 {
-		return nil
+	names := map[string]bool{}
+	for _, c := range r.named() {
+		names[c.Name] = true
 	}
-	return slices.Sorted(maps.Keys(r.Timeline[0].Resident))
+	for _, m := range r.Timeline {
+		for name := range m.Resident {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }

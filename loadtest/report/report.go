@@ -22,6 +22,7 @@ type Report struct {
 	Load     Load               `json:"load"`
 	Timeline []Moment           `json:"timeline"`
 	Latency  scenario.Histogram `json:"latency_histogram"` // HDR, compressed
+	End      End                `json:"end"`
 	Notes    []string           `json:"notes,omitempty"`
 }
 
@@ -39,6 +40,13 @@ type Head struct {
 type Connect struct {
 	Seconds float64 `json:"seconds"`
 	Rate    float64 `json:"rate"` // clients per second
+}
+
+// End is how it stood when the run was over.
+type End struct {
+	Present     int  `json:"present"`     // clients in their place
+	Away        int  `json:"away"`        // clients that have lost their place and are not back, though the scenario keeps them away no longer
+	Interrupted bool `json:"interrupted"` // before the measured time was over, or all had arrived
 }
 
 // Times are the percentiles of all that was timed.
@@ -83,7 +91,7 @@ type Moment struct {
 	Delivered float64            `json:"delivered"` // deliveries and acknowledgements per second
 	Latency   Percentiles        `json:"latency"`
 	Present   int                `json:"present"`
-	Resident  map[string]int64   `json:"resident,omitempty"` // bytes, by server
+	Resident  map[string]int64   `json:"resident,omitempty"` // bytes, by server; without what could not be read
 	CPU       map[string]float64 `json:"cpu,omitempty"`      // cores in use, by server
 }
 
@@ -99,7 +107,7 @@ func New(o *scenario.Outcome, names []string, label, command string) *Report {
 			Latency: PercentilesOf(histograms.Latency), Replay: PercentilesOf(histograms.Replay), Connect: PercentilesOf(histograms.Connect),
 			Back: PercentilesOf(histograms.Back), Late: PercentilesOf(histograms.Late),
 		},
-		Latency: histograms.Latency, Notes: o.Notes,
+		Latency: histograms.Latency, Notes: o.Notes, End: End{Present: o.Rest.Present, Away: o.Rest.Away, Interrupted: o.Interrupted},
 	}
 	if r.Connect.Seconds > 0 {
 		r.Connect.Rate = float64(r.Clients) / r.Connect.Seconds
@@ -152,8 +160,14 @@ func timeline(o *scenario.Outcome, names []string) []Moment {
 			Resident: map[string]int64{}, CPU: map[string]float64{},
 		}
 		for _, name := range append([]string{scenario.Generator}, names...) {
-			m.Resident[name] = p.Usage[name].Resident
-			m.CPU[name] = (p.Usage[name].CPU - before.Usage[name].CPU).Seconds() / seconds
+			now, read := p.Usage[name]
+			if !read {
+				continue
+			}
+			m.Resident[name] = now.Resident
+			if earlier, read := before.Usage[name]; read {
+				m.CPU[name] = (now.CPU - earlier.CPU).Seconds() / seconds
+			}
 		}
 		list = append(list, m)
 		before = p

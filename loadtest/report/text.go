@@ -17,6 +17,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		title = r.Head.Label + " · " + title
 	}
 	fmt.Fprintf(t, "%s\n\n", title)
+	if r.End.Interrupted {
+		t.row("INTERRUPTED", "%s", r.interruption())
+	}
 	t.row("connected", "%d clients in %.2f s, %.0f/s; p50 %s, p99 %s, max %s", r.Clients, r.Connect.Seconds, r.Connect.Rate,
 		millis(r.Times.Connect.P50), millis(r.Times.Connect.P99), millis(r.Times.Connect.Max))
 	if r.Totals.Sent > 0 {
@@ -44,6 +47,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		t.row("note", "%s", n)
 	}
 	return t.Flush()
+}
+
+// interruption says how far an interrupted run came.
+func (r *Report) interruption() string {
+	return fmt.Sprintf("%.1f s of %v were measured; what was under way may count as lost", r.Seconds, r.Options.Timing.Duration)
 }
 
 // late says how punctual an open loop was; of one that is saturated nothing is due.
@@ -86,16 +94,26 @@ func (r *Report) writeAudit(t *table) {
 		t.row("connections", "%d made, %d failed, %d cut, %d ended otherwise; %d came back to their socket, %d to a new one",
 			c.Connects, c.Failures, c.Cuts, c.Closes, c.Recovered, c.Renewed)
 	}
-	if a.Unread.Clients > 0 {
-		t.row("not reading", "%d clients, of which the server closed %d", a.Unread.Clients, a.Unread.Closed)
-	}
 	for _, cause := range slices.Sorted(maps.Keys(a.Causes)) {
 		t.row("", "%d × %s", a.Causes[cause], cause)
+	}
+	if n := r.End.Away; n > 0 {
+		t.row("not back", "%d of %d clients at the end", n, r.Clients)
+		for _, what := range slices.Sorted(maps.Keys(a.Waiting)) {
+			t.row("", "%d wait %s", a.Waiting[what], what)
+		}
+	}
+	if a.Unread.Clients > 0 {
+		t.row("not reading", "%d clients, of which the server closed %d", a.Unread.Clients, a.Unread.Closed)
 	}
 }
 
 func (r *Report) writeCosts(t *table) {
 	for _, c := range r.Costs {
+		if c.Unread != "" {
+			t.row(c.Name, "NOT READ: %s", c.Unread)
+			continue
+		}
 		words := []string{fmt.Sprintf("%.2f s CPU", c.CPU)}
 		if c.PerUnit > 0 {
 			words = append(words, fmt.Sprintf("%.2f µs per %s", c.PerUnit, r.Unit()))

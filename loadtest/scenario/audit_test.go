@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"math"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,7 +44,13 @@ func TestAuditNotices(t *testing.T) {
 			return []string{text}
 		}, want: scenario.Audit{Reordered: 1}},
 		"damaged": {deliver: func(n int, text string) []string { return once(n, text, text[:len(text)-4]+"#"+text[len(text)-3:]) }, want: scenario.Audit{Lost: 1}, damaged: 1},
-		"stray":   {deliver: func(n int, text string) []string { return once(n, text, text, `42["msg","9`+text[len(`42["msg","0`):]) }, stray: 1},
+		"stray":   {deliver: func(n int, text string) []string { return once(n, text, text, altered(text, 0, `42["msg","9`, true)) }, stray: 1},
+		"time altered": {deliver: func(n int, text string) []string {
+			return once(n, text, altered(text, 3, "9764036549000000000", false))
+		}, want: scenario.Audit{Lost: 1}, damaged: 1},
+		"written at large": {deliver: func(_ int, text string) []string {
+			return []string{strings.Replace(text, `["msg",`, "[ \"msg\",\t", 1)}
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cluster.CheckLeaks(t)
@@ -63,6 +72,17 @@ func TestAuditNotices(t *testing.T) {
 	}
 }
 
+// altered replaces one of the numbers of a message, and makes their sum right again if that is wanted.
+func altered(text string, field int, by string, right bool) string {
+	fields := strings.SplitN(text, ".", 6)
+	fields[field] = by
+	if right {
+		numbers := strings.Join(fields[:4], ".") + "."
+		fields[4] = fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(strings.TrimPrefix(numbers, `42["msg","`))))
+	}
+	return strings.Join(fields, ".")
+}
+
 func TestAuditNoticesAcks(t *testing.T) {
 	f := startFake(t, nil, func(n int, text string) []string {
 		switch n {
@@ -78,6 +98,36 @@ func TestAuditNoticesAcks(t *testing.T) {
 	out := mustRun(t, "echo", o)
 	if a := out.Audit; a.LostAcks != 1 || a.Repeated != 1 {
 		t.Errorf("got %+v, want one lost and one repeated", a)
+	}
+}
+
+// What is repeated after everything has arrived is found as well, if less than the grace lies between; later, the run has ended.
+func TestAuditNoticesLateRepeats(t *testing.T) {
+	for name, c := range map[string]struct {
+		after, patience, grace time.Duration
+		least                  uint64
+	}{
+		"in time":      {500 * time.Millisecond, 10 * time.Second, 2 * time.Second, 3},
+		"out of grace": {time.Minute, 10 * time.Second, 100 * time.Millisecond, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster.CheckLeaks(t)
+			var f *fake
+			var once sync.Once
+			f = startFake(t, func(_ int, text string) []string {
+				once.Do(func() {
+					timer := time.AfterFunc(c.after, func() { f.broadcast(text) })
+					t.Cleanup(func() { timer.Stop() })
+				})
+				return []string{text}
+			}, nil)
+			o := options(f.URL)
+			o.Clients, o.Traffic.Rate, o.Timing.Duration, o.Timing.WarmUp = 3, 100, 50*time.Millisecond, 0
+			o.Timing.Patience, o.Timing.Grace = c.patience, c.grace
+			if out := mustRun(t, "fanout", o); out.Audit.Repeated != c.least || out.Audit.Lost != 0 {
+				t.Errorf("%+v: want %d repeated", out.Audit, c.least)
+			}
+		})
 	}
 }
 
@@ -135,12 +185,21 @@ func TestErrors(t *testing.T) {
 		change   func(*scenario.Options)
 		want     error
 	}{
-		"unknown scenario":     {"storm", func(*scenario.Options) {}, scenario.ErrOptions},
-		"no clients":           {"idle", func(o *scenario.Options) { o.Clients = 0 }, scenario.ErrOptions},
-		"tiny payload":         {"echo", func(o *scenario.Options) { o.Traffic.Payload = 10 }, scenario.ErrOptions},
-		"publishers in flight": {"fanout", func(o *scenario.Options) { o.Publishers, o.Traffic.InFlight = 2, 1 }, scenario.ErrOptions},
-		"remote server":        {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"http://192.0.2.1:80"} }, load.ErrRemote},
-		"TLS":                  {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"https://127.0.0.1"} }, load.ErrScheme},
+		"unknown scenario":        {"storm", func(*scenario.Options) {}, scenario.ErrOptions},
+		"no clients":              {"idle", func(o *scenario.Options) { o.Clients = 0 }, scenario.ErrOptions},
+		"tiny payload":            {"echo", func(o *scenario.Options) { o.Traffic.Payload = 10 }, scenario.ErrOptions},
+		"publishers in flight":    {"fanout", func(o *scenario.Options) { o.Publishers, o.Traffic.InFlight = 2, 1 }, scenario.ErrOptions},
+		"rate that is no number":  {"fanout", func(o *scenario.Options) { o.Traffic.Rate = math.NaN() }, scenario.ErrOptions},
+		"rate without end":        {"fanout", func(o *scenario.Options) { o.Traffic.Rate = math.Inf(1) }, scenario.ErrOptions},
+		"connect rate, no number": {"idle", func(o *scenario.Options) { o.Timing.ConnectRate = math.NaN() }, scenario.ErrOptions},
+		"share that is no number": {"jitter", func(o *scenario.Options) { o.Trouble.Share = math.NaN() }, scenario.ErrOptions},
+		"in flight beyond reason": {"fanout", func(o *scenario.Options) { o.Traffic.InFlight = 1e15 }, scenario.ErrOptions},
+		"in flight, many rooms":   {"rooms", func(o *scenario.Options) { o.RoomSize, o.Traffic.InFlight = 1, 1e5 }, scenario.ErrOptions},
+		"clients beyond reason":   {"idle", func(o *scenario.Options) { o.Clients = 1e15 }, scenario.ErrOptions},
+		"port beyond the last":    {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"http://127.0.0.1:94536"} }, load.ErrPort},
+		"port none":               {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"http://127.0.0.1:0"} }, load.ErrPort},
+		"remote server":           {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"http://192.0.2.1:80"} }, load.ErrRemote},
+		"TLS":                     {"idle", func(o *scenario.Options) { o.Server.URLs = []string{"https://127.0.0.1"} }, load.ErrScheme},
 		"nobody there": {"idle", func(o *scenario.Options) {
 			o.Server.URLs, o.Timing.ConnectTimeout = []string{"http://127.0.0.1:1"}, 100*time.Millisecond
 		}, scenario.ErrNotConnected},
@@ -159,24 +218,5 @@ func TestErrors(t *testing.T) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
 		})
-	}
-}
-
-func TestInterrupted(t *testing.T) {
-	f := startFake(t, nil, nil)
-	ctx, cancel := context.WithCancel(context.Background())
-	o := options(f.URL)
-	o.Timing.Duration, o.Traffic.Rate = time.Hour, 100
-	plan, err := scenario.NewPlan("fanout", o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := scenario.Runner{Interval: 10 * time.Millisecond, Progress: func(stage string, _ float64, _ scenario.Point) {
-		if stage == "measure" {
-			cancel()
-		}
-	}}
-	if out, err := r.Run(ctx, plan); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, %v, want the interruption", fmt.Sprint(out != nil), err)
 	}
 }

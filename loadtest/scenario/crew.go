@@ -58,11 +58,8 @@ func (c *crew) room(number int) *room {
 		r = &room{number: number, parts: map[int]uint64{}}
 		if c.plan.Saturated() {
 			r.had = make([]int, c.plan.Options.Traffic.InFlight)
-			parts := min(c.plan.parts(), c.plan.Options.Clients)
-			if c.plan.rooms() > 1 {
-				r.parts[c.part] = 0
-			} else {
-				for part := range parts {
+			for part := range c.plan.parts() {
+				if c.plan.rooms() > 1 && part == c.part || c.plan.rooms() == 1 && c.plan.reads(part) {
 					r.parts[part] = 0
 				}
 			}
@@ -117,6 +114,7 @@ func (c *crew) left(m *member, present bool) {
 		c.audit.Unread.Closed++
 		return
 	}
+	m.resting = m.willed && c.plan.Scenario == "jitter"
 	c.loop.After(c.absence(m, present), func() {
 		if m.client.Absent() && !c.traffic.over {
 			m.connect()
@@ -135,6 +133,9 @@ func (c *crew) sample() Sample {
 	for _, m := range c.members {
 		if m.joined {
 			s.Present++
+		}
+		if m.away() {
+			s.Away++
 		}
 	}
 	return s
@@ -162,12 +163,16 @@ func (c *crew) examine(sent Sent) Audit {
 		if m.mute {
 			continue
 		}
+		if !m.joined && !m.resting {
+			a.wait(m.waitsFor(), 1)
+		}
 		if c.plan.Traffic() == echoing {
 			lost, _ := m.acks.missing(m.sent)
 			a.Expected += m.sent
 			a.LostAcks += lost
 			a.Repeated += uint64(m.acks.repeated)
 			a.Reordered += uint64(m.acks.reordered)
+			a.Unsure += uint64(m.acks.unsure)
 		}
 		for sender := range m.heard {
 			c.examineStream(&a, m, sender, sent.of(m.room.number, sender))
@@ -184,6 +189,7 @@ func (c *crew) examineStream(a *Audit, m *member, sender int, sent uint64) {
 	a.Away += away
 	a.Repeated += uint64(s.repeated)
 	a.Reordered += uint64(s.reordered)
+	a.Unsure += uint64(s.unsure)
 	if lost > 0 || s.repeated > 0 || s.reordered > 0 {
 		a.fault(Fault{m.room.number, sender, lost, uint64(s.repeated), uint64(s.reordered)})
 	}

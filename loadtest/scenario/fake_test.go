@@ -20,10 +20,13 @@ type fake struct {
 	*httptest.Server
 	deliver func(n int, text string) []string
 	ack     func(n int, text string) []string
+	strange bool             // knows none of the load events
+	hold    func(n int) bool // leaves the nth connection without an answer
 
 	mu    sync.Mutex
 	rooms map[string][]net.Conn
 	count int
+	calls int
 	acks  int
 	all   map[net.Conn]struct{}
 	wg    sync.WaitGroup
@@ -39,7 +42,7 @@ func startFake(t *testing.T, deliver, ack func(n int, text string) []string) *fa
 	if ack == nil {
 		ack = same
 	}
-	f := &fake{deliver: deliver, ack: ack, rooms: map[string][]net.Conn{}, all: map[net.Conn]struct{}{}}
+	f := &fake{deliver: deliver, ack: ack, hold: func(int) bool { return false }, rooms: map[string][]net.Conn{}, all: map[net.Conn]struct{}{}}
 	f.Server = httptest.NewServer(http.HandlerFunc(f.serve))
 	t.Cleanup(func() {
 		f.Close()
@@ -54,6 +57,14 @@ func startFake(t *testing.T, deliver, ack func(n int, text string) []string) *fa
 }
 
 func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	f.calls++
+	held := f.hold(f.calls)
+	f.mu.Unlock()
+	if held {
+		<-r.Context().Done()
+		return
+	}
 	c, _, _, err := ws.UpgradeHTTP(r, w)
 	if err != nil {
 		return
@@ -66,6 +77,13 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 		f.talk(c)
 		f.forget(c)
 	})
+}
+
+// set changes what the server does from now on.
+func (f *fake) set(change func(*fake)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
 }
 
 func (f *fake) forget(c net.Conn) {
@@ -122,7 +140,7 @@ func (f *fake) packet(c net.Conn, text string) {
 	}
 	rest = text[start:]
 	var args []string
-	if json.Unmarshal([]byte(rest), &args) != nil {
+	if json.Unmarshal([]byte(rest), &args) != nil || f.strange {
 		return
 	}
 	switch args[0] {
@@ -137,6 +155,17 @@ func (f *fake) packet(c net.Conn, text string) {
 	case "echo":
 		f.acks++
 		sendEach(c, f.ack(f.acks, fmt.Sprintf(`43%d["%s"]`, id, args[1])))
+	}
+}
+
+// broadcast sends a text to the members of all rooms.
+func (f *fake) broadcast(text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, members := range f.rooms {
+		for _, m := range members {
+			send(m, text)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"time"
 )
 
 // worker carries out orders: the squad of this process, or one of another.
@@ -38,8 +39,14 @@ func openFleet(ctx context.Context, plan *Plan) (*fleet, error) {
 	return f, nil
 }
 
-// do gives an order to all squads at once, and waits for all of them.
+// orderTimeout bounds an order.
+const orderTimeout = time.Minute
+
+// do gives an order to all squads at once, and waits for all of them. The end of ctx does not end that, or later orders would get the answers
+// to earlier ones.
 func (f *fleet) do(ctx context.Context, o Order) ([]Reply, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), orderTimeout)
+	defer cancel()
 	replies, errs := make([]Reply, len(f.workers)), make([]error, len(f.workers))
 	var wg sync.WaitGroup
 	for i, w := range f.workers {

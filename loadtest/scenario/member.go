@@ -46,6 +46,7 @@ type condition struct {
 	counted bool // among those that have been there once
 	willed  bool // its connection is being cut by the scenario
 	mute    bool // never reads
+	resting bool // kept away for a while by the scenario (jitter)
 }
 
 func newMember(c *crew, s seat) *member {
@@ -53,7 +54,7 @@ func newMember(c *crew, s seat) *member {
 	m.client = load.NewClient(c.loop, c.settings, m)
 	if s.room >= 0 {
 		m.room = c.room(s.room)
-		m.mute = c.plan.Scenario == "slow" && c.plan.troubled(s)
+		m.mute = c.plan.mute(s)
 		if m.mute {
 			c.audit.Unread.Clients++
 		} else if s.member {
@@ -69,6 +70,7 @@ func newMember(c *crew, s seat) *member {
 
 // connect begins a connection, to another of the URLs each time.
 func (m *member) connect() {
+	m.resting = false
 	targets := m.crew.targets
 	to := targets[(m.index+m.attempts)%len(targets)]
 	m.attempts++
@@ -102,6 +104,22 @@ func (m *member) Connected(recovered bool) {
 	m.arrive()
 }
 
+// away tells whether the member has been in its place, and should be there again.
+func (m *member) away() bool { return m.counted && !m.joined && !m.mute && !m.resting }
+
+// waitsFor says what keeps the member from its place.
+func (m *member) waitsFor() string {
+	switch {
+	case m.attempts == 0:
+		return "to begin: others are connecting"
+	case m.client.Absent():
+		return "to try again"
+	case m.client.Present():
+		return "for an answer to join, which the server needs to know"
+	}
+	return "for the server's handshake"
+}
+
 // forgetStreams notes that what is missing next was missed while away.
 func (m *member) forgetStreams() {
 	for i := range m.heard {
@@ -127,13 +145,11 @@ func (m *member) arrive() {
 // Event implements load.Handler.
 func (m *member) Event(payload []byte, replayed bool) {
 	c := m.crew
-	text, ok := payloadIn(payload, `["msg",`)
-	if !ok { // the contract app greets with an event of its own
-		return
-	}
-	mark, ok := c.filler.readPayload(text, c.plan.Options.Traffic.Payload)
+	mark, known, err := c.filler.readArgument(payload, eventPrefix, c.plan.Options.Traffic.Payload)
 	switch {
-	case !ok:
+	case !known: // the contract app greets with an event of its own
+		return
+	case err != nil:
 		c.count.Damaged++
 		return
 	case m.mute: // what came before it stopped reading
@@ -166,10 +182,9 @@ func (m *member) Ack(id uint64, payload []byte) {
 		m.arrive()
 		return
 	}
-	text, ok := payloadIn(payload, `[`)
-	mark, whole := c.filler.readPayload(text, c.plan.Options.Traffic.Payload)
+	mark, _, err := c.filler.readArgument(payload, ackPrefix, c.plan.Options.Traffic.Payload)
 	switch {
-	case !ok || !whole:
+	case err != nil:
 		c.count.Damaged++
 	case mark.sender != m.index || mark.seq != id-1 || mark.seq >= m.sent:
 		c.count.Stray++

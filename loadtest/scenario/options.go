@@ -16,6 +16,14 @@ var ErrOptions = errors.New("load: options")
 // descriptors of a process that is what a limit of 20,000 leaves.
 const MaxPerProcess = 19_900
 
+// Bounds of what can be asked for. They stop a slip of the hand from filling the memory.
+const (
+	maxClients  = 10_000_000
+	maxLoops    = 1024
+	maxRate     = 1e9       // a message in a nanosecond
+	maxInFlight = 1_000_000 // of all rooms together
+)
+
 // Options are a scenario's, as the command line has them. Some scenarios have defaults of their own.
 type Options struct {
 	Clients    int `name:"clients" short:"n" default:"1000" help:"How many clients."`
@@ -51,6 +59,7 @@ type Timing struct {
 	Duration       time.Duration `name:"duration" short:"d" default:"10s" help:"How long is measured."`
 	WarmUp         time.Duration `name:"warm-up" default:"2s" help:"How long the traffic runs before it is measured."`
 	Patience       time.Duration `name:"patience" default:"5s" help:"How long without a single delivery until what is missing counts as lost."`
+	Grace          time.Duration `name:"grace" default:"2s" help:"How long nothing may come, once all has arrived, until the run ends: what is repeated later than that is not seen."`
 	ConnectTimeout time.Duration `name:"connect-timeout" default:"2m" help:"How long all clients together may take to connect."`
 	ConnectRate    float64       `name:"connect-rate" default:"0" help:"Connections begun per second; 0 for as fast as the server takes them."`
 	Connecting     int           `name:"connecting" default:"256" help:"Handshakes under way at the same time."`
@@ -89,6 +98,9 @@ func parserOf(name string) load.Parser {
 
 // Check refuses what cannot be run.
 func (o *Options) Check(name string) error {
+	if err := o.checkTimes(name); err != nil {
+		return err
+	}
 	fault := func(format string, args ...any) error {
 		return fmt.Errorf("%w: "+format, append([]any{ErrOptions}, args...)...)
 	}
@@ -97,20 +109,31 @@ func (o *Options) Check(name string) error {
 		return fault("no scenario is called %q", name)
 	case len(o.Server.URLs) == 0:
 		return fault("no URL")
-	case o.Clients < 1 || o.Publishers < 0 || o.RoomSize < 0:
-		return fault("--clients must be positive, --publishers and --room-size not negative")
-	case o.Shape.Loops < 1 || o.Shape.PerProcess < 1 || o.Shape.PerProcess > MaxPerProcess:
-		return fault("--loops must be positive, --per-process between 1 and %d", MaxPerProcess)
-	case o.Traffic.Rate < 0 || o.Traffic.InFlight < 0:
-		return fault("--rate and --in-flight must not be negative")
+	case o.Clients < 1 || o.Clients > maxClients || o.Publishers < 0 || o.Publishers > maxClients || o.RoomSize < 0:
+		return fault("--clients must be between 1 and %d, --publishers at most as many, and neither they nor --room-size negative", maxClients)
+	case o.Shape.Loops < 1 || o.Shape.Loops > maxLoops:
+		return fault("--loops must be between 1 and %d", maxLoops)
+	case o.Shape.PerProcess < 1 || o.Shape.PerProcess > MaxPerProcess:
+		return fault("--per-process must be between 1 and %d", MaxPerProcess)
+	case !within(o.Traffic.Rate, 0, maxRate) || !within(o.Timing.ConnectRate, 0, maxRate):
+		return fault("--rate and --connect-rate must be numbers between 0 and %g", maxRate)
+	case o.Traffic.InFlight < 0 || o.Traffic.InFlight > maxInFlight:
+		return fault("--in-flight must be between 0 and %d", maxInFlight)
 	case o.Traffic.Payload < minPayload || o.Traffic.Payload > maxPayload:
 		return fault("--payload must be between %d and %d bytes", minPayload, maxPayload)
 	case o.Timing.Duration <= 0 || o.Timing.Connecting < 1:
 		return fault("--duration and --connecting must be positive")
-	case o.Trouble.Share < 0 || o.Trouble.Share > 1:
+	case !within(o.Trouble.Share, 0, 1):
 		return fault("--share must be between 0 and 1")
+	case len(o.Trouble.Restart) > 0 && name != "drain":
+		return fault("--restart is for drain alone, not for %s", name)
+	case o.Trouble.Share == 0 && (name == "slow" || name == "jitter"):
+		return fault("--share must be above 0 for %s", name)
 	case o.Traffic.Rate == 0 && o.Traffic.InFlight > 0 && name != "echo" && o.Publishers > 1:
 		return fault("--in-flight needs a single publisher in a room: take --rate for several")
 	}
 	return nil
 }
+
+// within tells whether a number lies between two others; NaN does not.
+func within(x, least, most float64) bool { return x >= least && x <= most }

@@ -34,6 +34,12 @@ func NewPlan(name string, o Options) (*Plan, error) {
 	}
 	p := &Plan{Scenario: name, Run: fmt.Sprintf("%x", random), Options: o}
 	p.Processes = (p.Total() + o.Shape.PerProcess - 1) / o.Shape.PerProcess
+	if n := o.Traffic.InFlight * max(p.rooms(), 1); p.Saturated() && n > maxInFlight {
+		return nil, fmt.Errorf("%w: --in-flight in %d rooms makes %d, and %d are the limit", ErrOptions, p.rooms(), n, maxInFlight)
+	}
+	if err := p.checkReaders(); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -150,13 +156,65 @@ func (p *Plan) seats(part int) []seat {
 	return list
 }
 
-// troubled tells whether a client is among the share that trouble befalls. They are spread evenly.
+// troubled tells whether a client is among the share that trouble befalls. They are spread evenly over the parts, and in each.
 func (p *Plan) troubled(s seat) bool {
 	if !s.member {
 		return false
 	}
-	share := p.Options.Trouble.Share
-	return int(float64(s.index+1)*share) > int(float64(s.index)*share)
+	rank := p.rank(s.index)
+	return p.troubledBelow(rank+1) > p.troubledBelow(rank)
+}
+
+// troubledBelow is how many of the first members in the order of rank are troubled: of any share, one of them all at least.
+func (p *Plan) troubledBelow(rank int) int {
+	share, clients := p.Options.Trouble.Share, p.Options.Clients
+	if share > 0 && int(share*float64(clients)) == 0 {
+		return rank / clients
+	}
+	return int(share * float64(rank))
+}
+
+// rank is a member's place among all, those of one part together.
+func (p *Plan) rank(index int) int {
+	if p.rooms() > 1 {
+		return index
+	}
+	parts := p.parts()
+	return p.firstRank(index%parts) + index/parts
+}
+
+// firstRank is that of a part's first member, if there is one room.
+func (p *Plan) firstRank(part int) int {
+	clients, parts := p.Options.Clients, p.parts()
+	return part*(clients/parts) + min(part, clients%parts)
+}
+
+// mute tells whether a client never reads.
+func (p *Plan) mute(s seat) bool { return p.Scenario == "slow" && p.troubled(s) }
+
+// reads tells whether a part has a member that reads, if there is one room.
+func (p *Plan) reads(part int) bool {
+	from, to := p.firstRank(part), p.firstRank(part+1)
+	return to > from && (p.Scenario != "slow" || p.troubledBelow(to)-p.troubledBelow(from) < to-from)
+}
+
+// checkReaders refuses a plan with a room where nobody reads: its messages would be in flight for ever.
+func (p *Plan) checkReaders() error {
+	if p.Scenario != "slow" {
+		return nil
+	}
+	readers := make([]int, p.rooms())
+	for index := range p.Options.Clients {
+		if len(readers) > 0 && !p.troubled(seat{index: index, member: true}) {
+			readers[index/max(p.Options.RoomSize, 1)%len(readers)]++
+		}
+	}
+	for room, n := range readers {
+		if n == 0 {
+			return fmt.Errorf("%w: --share leaves nobody in room %d who reads", ErrOptions, room)
+		}
+	}
+	return nil
 }
 
 // roomName is a room's on the server.

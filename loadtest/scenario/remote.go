@@ -17,6 +17,9 @@ import (
 // ErrRemote reports a generator process that ended early.
 var ErrRemote = errors.New("load: a process of the generator ended")
 
+// errSilent reports an order without an answer.
+var errSilent = errors.New("load: a process of the generator does not answer")
+
 // remote is a squad in a process of its own: this program, started anew, which reads orders from its standard input
 // and writes replies to its standard output, a line of JSON each. Do is for one goroutine at a time.
 type remote struct {
@@ -87,7 +90,7 @@ func (r *remote) Do(ctx context.Context, o Order) (Reply, error) {
 		}
 		return reply, nil
 	case <-ctx.Done():
-		return Reply{}, ctx.Err()
+		return Reply{}, fmt.Errorf("%w: %s: %w", errSilent, o.Do, ctx.Err())
 	}
 }
 

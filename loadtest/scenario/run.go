@@ -4,18 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
+	"maps"
+	"slices"
 	"time"
 
 	"patchbay/loadtest/cost"
-	"patchbay/loadtest/process"
 )
-
-// settleLook is the time between two looks at whether all that was sent has arrived.
-const settleLook = 100 * time.Millisecond
-
-// readLook is how long nothing may come until the clients that did not read, and do at the end, have read what there was.
-const readLook = time.Second
 
 // connectLook is the time between two looks at how many clients have connected.
 const connectLook = 50 * time.Millisecond
@@ -25,6 +19,9 @@ const leastPoints = 20
 
 // ErrNotConnected reports clients that were not all there in time.
 var ErrNotConnected = errors.New("load: not all clients connected")
+
+// ErrInterrupted reports a run that was not carried to its end.
+var ErrInterrupted = errors.New("load: interrupted")
 
 // closeTimeout bounds the end of a run.
 const closeTimeout = 20 * time.Second
@@ -47,15 +44,15 @@ type Runner struct {
 // run is a run under way.
 type run struct {
 	*Runner
-	plan  *Plan
-	fleet *fleet
-	out   *Outcome
-	start time.Time // of the measured time; zero before
-	// What the restart commands failed with; at most one.
-	failed chan error
+	plan   *Plan
+	fleet  *fleet
+	out    *Outcome
+	start  time.Time // of the measured time; zero before
+	meters []*meter  // of the sources
 }
 
-// Run carries out a plan and returns what it found. On an error, of clients that do not connect above all, nothing is left running.
+// Run carries out a plan and returns what it found. On an error, of clients that do not connect above all, nothing is left running. If ctx is
+// cancelled it returns ErrInterrupted, and, once measuring has begun, also what it has found until then.
 func (r *Runner) Run(ctx context.Context, plan *Plan) (out *Outcome, err error) {
 	if err := checkDescriptors(plan); err != nil {
 		return nil, err
@@ -69,19 +66,34 @@ func (r *Runner) Run(ctx context.Context, plan *Plan) (out *Outcome, err error) 
 		defer cancel()
 		err = errors.Join(err, f.close(closing))
 	}()
-	this := &run{Runner: r, plan: plan, fleet: f, out: &Outcome{Plan: plan, Started: time.Now()}, failed: make(chan error, 1)}
+	this := &run{Runner: r, plan: plan, fleet: f, out: &Outcome{Plan: plan, Started: time.Now()}, meters: metersOf(r.Sources)}
 	for _, step := range []func(context.Context) error{this.connect, this.warmUp, this.measure, this.settle} {
 		if err := step(ctx); err != nil {
+			if canceled(ctx) && errors.Is(err, context.Canceled) {
+				err = fmt.Errorf("%w before anything was measured, so nothing is reported", ErrInterrupted)
+			}
 			return nil, err
 		}
 	}
-	select {
-	case err := <-this.failed:
-		this.note(err)
-	default:
+	this.conclude()
+	if this.out.Interrupted {
+		return this.out, fmt.Errorf("%w: %v of %v were measured", ErrInterrupted, this.out.Measured().Round(time.Millisecond), plan.Options.Timing.Duration)
 	}
 	return this.out, nil
 }
+
+// conclude notes what limits the worth of what was found.
+func (r *run) conclude() {
+	if n := r.out.Audit.Unsure; n > 0 {
+		r.note(fmt.Errorf("%d messages came so late that it is not known whether for the first time: lost and repeated are the least that they can be", n))
+	}
+	if n := r.out.Rest.Counters.Unsent; n > 0 {
+		r.note(fmt.Errorf("%d messages were due and not sent: the generator had no time for them", n))
+	}
+}
+
+// canceled tells whether somebody has ended ctx, rather than its deadline.
+func canceled(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
 func (r *run) tell(stage string, share float64, p Point) {
 	if r.Progress != nil {
@@ -89,33 +101,15 @@ func (r *run) tell(stage string, share float64, p Point) {
 	}
 }
 
-// point takes a sample and reads all costs.
+// point takes a sample and reads all costs, even if ctx has ended: the last point comes afterwards.
 func (r *run) point(ctx context.Context) (Point, error) {
-	p := Point{Usage: Usage{}}
+	p := Point{Usage: r.usage(context.WithoutCancel(ctx))}
 	if !r.start.IsZero() {
 		p.At = time.Since(r.start)
-	}
-	for _, s := range r.Sources {
-		u, err := s.Read(ctx)
-		if err != nil {
-			r.note(err)
-		}
-		p.Usage[s.Name] = add(p.Usage[s.Name], u)
-	}
-	for _, pid := range r.fleet.pids() {
-		u, err := process.ReadUsage(pid)
-		if err != nil {
-			r.note(err)
-		}
-		p.Usage[Generator] = add(p.Usage[Generator], u)
 	}
 	var err error
 	p.Sample, err = r.fleet.sample(ctx)
 	return p, err
-}
-
-func add(a, b process.Usage) process.Usage {
-	return process.Usage{Resident: a.Resident + b.Resident, CPU: a.CPU + b.CPU}
 }
 
 // note keeps a fault beside the load, once.
@@ -137,7 +131,7 @@ func (r *run) connect(ctx context.Context) error {
 		return err
 	}
 	r.out.Before = before.Usage
-	ctx, cancel := context.WithTimeout(ctx, r.plan.Options.Timing.ConnectTimeout)
+	limit, cancel := context.WithTimeout(ctx, r.plan.Options.Timing.ConnectTimeout)
 	defer cancel()
 	began := time.Now()
 	if _, err := r.fleet.do(ctx, Order{Do: OrderConnect}); err != nil {
@@ -158,16 +152,26 @@ func (r *run) connect(ctx context.Context) error {
 			r.out.Connecting = time.Duration(p.Sample.Arrived - began.UnixNano())
 			return nil
 		}
-		if !pause(ctx, connectLook) {
-			return r.absent(context.WithoutCancel(ctx), p.Sample.Missing)
+		if !pause(limit, connectLook) {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return r.absent(ctx, p.Sample.Missing)
 		}
 	}
 }
 
-// absent says how many clients are missing, and why.
+// absent says how many clients are missing, what they wait for, and what has failed before.
 func (r *run) absent(ctx context.Context, missing int) error {
 	audit, err := r.fleet.audit(ctx)
-	return errors.Join(fmt.Errorf("%w: %d of %d are missing; failures: %v", ErrNotConnected, missing, r.plan.Total(), audit.Causes), err)
+	text := fmt.Sprintf("%d of %d are missing", missing, r.plan.Total())
+	for _, what := range slices.Sorted(maps.Keys(audit.Waiting)) {
+		text += fmt.Sprintf("; %d wait %s", audit.Waiting[what], what)
+	}
+	for _, cause := range slices.Sorted(maps.Keys(audit.Causes)) {
+		text += fmt.Sprintf("; failed: %d × %s", audit.Causes[cause], cause)
+	}
+	return errors.Join(fmt.Errorf("%w: %s", ErrNotConnected, text), err)
 }
 
 // pause waits, and tells whether ctx is still alive.
@@ -189,9 +193,10 @@ func (r *run) warmUp(ctx context.Context) error {
 	}
 	if r.plan.Traffic() != silence {
 		r.tell("warm up", 0, Point{})
-		if !pause(ctx, r.plan.Options.Timing.WarmUp) {
-			return ctx.Err()
-		}
+		pause(ctx, r.plan.Options.Timing.WarmUp)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	var err error
 	r.start = time.Now()
@@ -204,16 +209,17 @@ func (r *run) measure(ctx context.Context) error {
 	if _, err := r.fleet.do(ctx, Order{Do: OrderTrouble}); err != nil {
 		return err
 	}
-	restarted := r.restart(ctx)
+	restarting := r.restart(ctx)
 	duration := r.plan.Options.Timing.Duration
 	interval := r.Interval
 	if interval == 0 {
 		interval = min(time.Second, duration/leastPoints)
 	}
 	for {
-		// To the end exactly: the last interval may be shorter.
-		if !pause(ctx, min(interval, time.Until(r.start.Add(duration)))) {
-			return ctx.Err()
+		err := restarting.pause(ctx, interval, time.Until(r.start.Add(duration)))
+		r.out.Interrupted = err != nil && canceled(ctx) // which ends a command as well
+		if err != nil && !r.out.Interrupted {
+			return err
 		}
 		p, err := r.point(ctx)
 		if err != nil {
@@ -222,7 +228,7 @@ func (r *run) measure(ctx context.Context) error {
 		r.out.Points = append(r.out.Points, p)
 		r.tell("measure", float64(p.At)/float64(duration), p)
 		over := p.At >= duration || r.Enough != nil && r.Enough(p) || r.plan.Scenario == "avalanche" && p.Sample.Present == r.plan.Total() && p.At > interval
-		if over && closed(restarted) {
+		if r.out.Interrupted || over && restarting.over() {
 			break
 		}
 	}
@@ -230,39 +236,13 @@ func (r *run) measure(ctx context.Context) error {
 	return err
 }
 
-func closed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
-// restart runs the commands of the drain scenario, one after the other. The channel closes after the last.
-func (r *run) restart(ctx context.Context) <-chan struct{} {
-	done := make(chan struct{})
-	if r.plan.Scenario != "drain" {
-		close(done)
-		return done
-	}
-	//patchbay:goroutine runs the commands, which end with ctx; measure waits for done, or for ctx as well
-	go func() {
-		defer close(done)
-		for _, command := range r.plan.Options.Trouble.Restart {
-			if output, err := exec.CommandContext(ctx, "/bin/sh", "-c", command).CombinedOutput(); err != nil {
-				r.failed <- fmt.Errorf("%s: %w: %.500s", command, err, output)
-				return
-			}
-		}
-	}()
-	return done
-}
-
-// settle waits for what is under way, until all has arrived or nothing has for as long as the plan's patience, and audits.
+// settle waits for what is under way, and for the clients that are to come back, until all has arrived and nothing more comes for the plan's grace, or nothing new has for as long as its patience, and audits.
 func (r *run) settle(ctx context.Context) error {
-	began, last, read := time.Now(), time.Now(), time.Now()
-	var got, bytes uint64
+	if r.out.Interrupted {
+		ctx = context.WithoutCancel(ctx) // the measured time is over, only earlier
+	}
+	began := time.Now()
+	q := quiet{news: began, messages: began, bytes: began}
 	for {
 		audit, err := r.fleet.audit(ctx)
 		if err != nil {
@@ -277,20 +257,16 @@ func (r *run) settle(ctx context.Context) error {
 		r.out.Rest = p.Sample
 		r.out.Rest.Histograms = histograms
 		r.out.Audit, r.out.Settling = audit, time.Since(began)
-		if n := p.Sample.Counters.Delivered + p.Sample.Counters.Acked; n != got {
-			got, last = n, time.Now()
-		}
-		if n := p.Sample.Counters.Bytes; n != bytes {
-			bytes, read = n, time.Now()
-		}
-		complete := audit.Lost == 0 && audit.LostAcks == 0 && (audit.Unread.Clients == audit.Unread.Closed || time.Since(read) > readLook)
-		if complete || time.Since(last) > r.plan.Options.Timing.Patience {
-			break
+		q.look(p.Sample, audit)
+		if q.over(r.plan, p.Sample, audit) {
+			return nil
 		}
 		r.tell("settle", 1, p)
 		if !pause(ctx, settleLook) {
+			if r.out.Interrupted = canceled(ctx); r.out.Interrupted {
+				return nil
+			}
 			return ctx.Err()
 		}
 	}
-	return nil
 }

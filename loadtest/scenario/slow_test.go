@@ -49,6 +49,18 @@ func TestSlow(t *testing.T) {
 	}
 }
 
+// Those who do not read are not waited for, even where a loop has nobody else.
+func TestSlowInFlight(t *testing.T) {
+	o := options(startFake(t, nil, nil).URL)
+	// Of the loops of the 3 members one has a single member, that does not read.
+	o.Clients, o.Trouble.Share, o.Traffic.InFlight, o.Timing.Patience = 3, 0.3, 4, 30*time.Second
+	out := mustRun(t, "slow", o)
+	clean(t, out)
+	if n := out.Rest.Counters; n.Sent <= 8 || n.Stalls != 0 || out.Audit.Unread.Clients != 1 {
+		t.Errorf("%d sent, %d stalls, %+v: want more than what is in flight", n.Sent, n.Stalls, out.Audit.Unread)
+	}
+}
+
 // sum adds up a counter over its reasons, or takes that of one.
 func sum(t *testing.T, registry *prometheus.Registry, name, reason string) (n float64) {
 	t.Helper()

@@ -1,8 +1,13 @@
 package scenario
 
-// maxGaps bounds the ranges that a stream remembers as missing. Beyond it the oldest is forgotten: it stays lost, and
-// what comes of it late counts as repeated.
-const maxGaps = 256
+import "slices"
+
+// maxGaps bounds the ranges that a stream remembers as missing, at 100 KB. Beyond it the oldest are forgotten: of what comes of them late it is not
+// known whether it comes for the first time.
+const maxGaps = 4096
+
+// forgottenAtOnce is how many of them are forgotten together, so that it is seldom done.
+const forgottenAtOnce = maxGaps / 4
 
 // verdict is what the audit says of one message.
 type verdict uint8
@@ -11,16 +16,19 @@ const (
 	inOrder   verdict = iota
 	reordered         // for the first time, but after a later one
 	repeated          // for the second time
+	unsure            // after a later one, and not known whether for the first time
 )
 
 // stream is what one receiver has had of the messages of one sender in one room, which are numbered from 0. Its zero value has had
 // none.
 type stream struct {
 	next      uint64 // above all that came
-	lost      uint64 // of forgotten gaps
-	gaps      []gap
+	horizon   uint64 // below it gaps are forgotten
+	lost      uint64 // of what is forgotten, has not come even if all that was unsure came for the first time
+	gaps      []gap  // in order
 	repeated  uint32
 	reordered uint32
+	unsure    uint32
 	absent    bool // the receiver was away, without recovery: what is missing now was missed then
 }
 
@@ -44,6 +52,10 @@ func (s *stream) take(seq uint64) verdict {
 	case s.fill(seq):
 		s.reordered++
 		return reordered
+	case seq < s.horizon && s.lost > 0:
+		s.lost--
+		s.unsure++
+		return unsure
 	}
 	s.repeated++
 	return repeated
@@ -51,31 +63,48 @@ func (s *stream) take(seq uint64) verdict {
 
 // miss notes that what lies between next and seq has not come.
 func (s *stream) miss(seq uint64) {
-	if len(s.gaps) == maxGaps {
-		s.lost += s.gaps[0].to - s.gaps[0].from
-		s.gaps = append(s.gaps[:0], s.gaps[1:]...)
-	}
 	s.gaps = append(s.gaps, gap{s.next, seq, s.absent})
 	s.absent = false
+	s.forget()
+}
+
+// forget forgets the oldest gaps if there are too many.
+func (s *stream) forget() {
+	if len(s.gaps) <= maxGaps {
+		return
+	}
+	for _, g := range s.gaps[:forgottenAtOnce] {
+		s.lost += g.to - g.from
+		s.horizon = g.to
+	}
+	s.gaps = slices.Delete(s.gaps, 0, forgottenAtOnce)
 }
 
 // fill takes a number out of the gaps, if it is in one.
 func (s *stream) fill(seq uint64) bool {
-	for i, g := range s.gaps {
-		if seq < g.from || seq >= g.to {
-			continue
+	i, _ := slices.BinarySearchFunc(s.gaps, seq, func(g gap, seq uint64) int {
+		if g.to <= seq {
+			return -1
 		}
-		var rest []gap
-		if g.from < seq {
-			rest = append(rest, gap{g.from, seq, g.away})
-		}
-		if seq+1 < g.to {
-			rest = append(rest, gap{seq + 1, g.to, g.away})
-		}
-		s.gaps = append(s.gaps[:i], append(rest, s.gaps[i+1:]...)...)
-		return true
+		return 1
+	})
+	if i == len(s.gaps) || seq < s.gaps[i].from {
+		return false
 	}
-	return false
+	switch g := &s.gaps[i]; {
+	case g.from+1 == g.to:
+		s.gaps = slices.Delete(s.gaps, i, i+1)
+	case seq == g.from:
+		g.from++
+	case seq+1 == g.to:
+		g.to--
+	default:
+		upper := gap{seq + 1, g.to, g.away}
+		g.to = seq
+		s.gaps = slices.Insert(s.gaps, i+1, upper)
+		s.forget()
+	}
+	return true
 }
 
 // missing is how many of the messages sent have not come, and how many of these were sent while the receiver was away.

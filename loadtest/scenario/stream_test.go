@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -72,6 +73,36 @@ func TestStreamGapsBounded(t *testing.T) {
 	if lost, _ := s.missing(20_000); lost != 10_000 {
 		t.Errorf("%d lost, want 10000", lost)
 	}
+	s = stream{}
+	s.take(20_000)
+	for seq := range uint64(10_000) {
+		s.take(2 * seq)
+	}
+	if lost, _ := s.missing(20_001); len(s.gaps) > maxGaps || lost != 10_000 {
+		t.Errorf("one gap filled in many places: %d gaps kept, %d lost, want 10000", len(s.gaps), lost)
+	}
+}
+
+// What comes late is not called lost or repeated, in however many gaps it was missing. Beyond the memory that is not known, and said.
+func TestStreamLate(t *testing.T) {
+	for sent, known := range map[uint64]bool{2_000: true, 2 * maxGaps: true, 10 * maxGaps: false} {
+		var s stream
+		for seq := uint64(0); seq < sent; seq += 2 {
+			s.take(seq)
+		}
+		for seq := uint64(1); seq < sent; seq += 2 {
+			if v := s.take(seq); v == repeated || v == unsure && known {
+				t.Fatalf("of %d: the first %d is called %d", sent, seq, v)
+			}
+		}
+		lost, _ := s.missing(sent)
+		if lost != 0 || s.repeated != 0 || uint64(s.reordered+s.unsure) != sent/2-1 || (s.unsure == 0) != known {
+			t.Errorf("%d sent: %d lost, %d repeated, %d reordered, %d unsure", sent, lost, s.repeated, s.reordered, s.unsure)
+		}
+		if s.take(1) != repeated {
+			t.Errorf("%d sent: all have come, and one that comes again is not called repeated", sent)
+		}
+	}
 }
 
 // A receiver knows every byte of a payload.
@@ -87,17 +118,50 @@ func TestPayload(t *testing.T) {
 				t.Errorf("%s: a byte short, and taken", text)
 			}
 			for i := range text {
-				text[i] ^= 0x40
-				if got, ok := filler.readPayload(text, size); ok && got == m {
+				text[i] ^= 0x01 // a digit becomes another
+				if _, ok := filler.readPayload(text, size); ok {
 					t.Errorf("%s: byte %d is another, and taken", text, i)
 				}
-				text[i] ^= 0x40
+				text[i] ^= 0x01
 			}
 		}
 	}
 	for _, text := range []string{"", "1.2.3.x", "1.2.3.4.x", "a.b.c.d.xxxx", "1..2.3.4.xxx", "111111111111111111111.1.1.1.x"} {
 		if _, ok := filler.readPayload([]byte(text), len(text)); ok {
 			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+// JSON may be written in several ways.
+func TestArgument(t *testing.T) {
+	const size = 100
+	filler, m := newFiller(size), mark{1, 2, 3, 4}
+	text := string(filler.appendPayload(nil, m, size))
+	escaped := strings.Replace(text, "1.2.", `\u0031.2.`, 1)
+	for _, c := range []struct {
+		array, prefix string
+		known, whole  bool
+	}{
+		{`["msg","` + text + `"]`, eventPrefix, true, true},
+		{`["msg", "` + text + `"]`, eventPrefix, true, true},
+		{"[\t\"msg\" ,\r\n\"" + text + `" , "offset" ]`, eventPrefix, true, true},
+		{`["msg","` + escaped + `"]`, eventPrefix, true, true},
+		{`["msg","` + text[1:] + `"]`, eventPrefix, true, false},
+		{`["msg", "` + text[1:] + `"]`, eventPrefix, true, false},
+		{`["msg",7]`, eventPrefix, true, false},
+		{`["msg"]`, eventPrefix, true, false},
+		{`["msg","` + text, eventPrefix, true, false},
+		{`["auth",{}]`, eventPrefix, false, true},
+		{`[]`, eventPrefix, false, true},
+		{`["` + text + `"]`, ackPrefix, true, true},
+		{`[ "` + text + `" ]`, ackPrefix, true, true},
+		{`[]`, ackPrefix, true, false},
+		{`["` + text[1:] + `"]`, ackPrefix, true, false},
+	} {
+		got, known, err := filler.readArgument([]byte(c.array), c.prefix, size)
+		if known != c.known || (err == nil) != c.whole || known && c.whole && got != m {
+			t.Errorf("%s: got %+v, %v, %v", c.array, got, known, err)
 		}
 	}
 }

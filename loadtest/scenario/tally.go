@@ -11,6 +11,7 @@ import (
 type Counters struct {
 	Sent      uint64 `json:"sent"`
 	Skipped   uint64 `json:"skipped"`   // were due while no sender was connected
+	Unsent    uint64 `json:"unsent"`    // were due, and the generator had no time to send them; known at the end
 	Delivered uint64 `json:"delivered"` // messages received by members, repeated ones not counted
 	Acked     uint64 `json:"acked"`
 	Replayed  uint64 `json:"replayed"` // of those delivered, what came with a recovery
@@ -19,17 +20,22 @@ type Counters struct {
 	Bytes     uint64 `json:"bytes"`  // received by clients, with all framing
 	Stalls    uint64 `json:"stalls"` // how often nothing came of what was in flight, and more was sent all the same
 
-	Connects  uint64 `json:"connects"`
-	Failures  uint64 `json:"failures"` // connections that were not made
-	Cuts      uint64 `json:"cuts"`     // connections that the scenario ended
-	Closes    uint64 `json:"closes"`   // connections that ended otherwise
+	Connects uint64 `json:"connects"`
+	Failures uint64 `json:"failures"` // connections that were not made
+	Cuts     uint64 `json:"cuts"`     // connections that the scenario ended
+	Closes   uint64 `json:"closes"`   // connections that ended otherwise
+	Returns
+}
+
+// Returns count connections of clients that had one before.
+type Returns struct {
 	Recovered uint64 `json:"recovered"`
 	Renewed   uint64 `json:"renewed"` // came back without their old socket
 }
 
 func (c *Counters) fields() []*uint64 {
 	return []*uint64{
-		&c.Sent, &c.Skipped, &c.Delivered, &c.Acked, &c.Replayed, &c.Stray, &c.Damaged, &c.Bytes, &c.Stalls,
+		&c.Sent, &c.Skipped, &c.Unsent, &c.Delivered, &c.Acked, &c.Replayed, &c.Stray, &c.Damaged, &c.Bytes, &c.Stalls,
 		&c.Connects, &c.Failures, &c.Cuts, &c.Closes, &c.Recovered, &c.Renewed,
 	}
 }
@@ -154,6 +160,7 @@ type Sample struct {
 	Histograms Histograms `json:"histograms"`
 	Present    int        `json:"present"` // clients connected and in their place now
 	Missing    int        `json:"missing"` // clients that have never been
+	Away       int        `json:"away"`    // clients that have been, and are not; without those that do not read, or that jitter keeps away
 	Arrived    int64      `json:"arrived"` // when the last of the others came for the first time, in nanoseconds since 1970
 }
 
@@ -163,6 +170,7 @@ func (s *Sample) Add(other Sample) {
 	s.Histograms.Add(other.Histograms)
 	s.Present += other.Present
 	s.Missing += other.Missing
+	s.Away += other.Away
 	s.Arrived = max(s.Arrived, other.Arrived)
 }
 
@@ -188,9 +196,11 @@ type Audit struct {
 	Away      uint64         `json:"away"` // of those lost, sent while the receiver had no connection and did not recover
 	Repeated  uint64         `json:"repeated"`
 	Reordered uint64         `json:"reordered"`
+	Unsure    uint64         `json:"unsure"` // came so late that it is not known whether for the first time; counted as neither lost nor repeated
 	LostAcks  uint64         `json:"lost_acks"`
 	Faults    []Fault        `json:"faults,omitempty"`
-	Causes    map[string]int `json:"causes,omitempty"` // why connections were not made, or ended
+	Causes    map[string]int `json:"causes,omitempty"`  // why connections were not made, or ended
+	Waiting   map[string]int `json:"waiting,omitempty"` // what those wait for who are not in their place
 	Unread    UnreadClients  `json:"unread"`
 }
 
@@ -207,6 +217,7 @@ func (a *Audit) Add(other Audit) {
 	a.Away += other.Away
 	a.Repeated += other.Repeated
 	a.Reordered += other.Reordered
+	a.Unsure += other.Unsure
 	a.LostAcks += other.LostAcks
 	a.Unread.Clients += other.Unread.Clients
 	a.Unread.Closed += other.Unread.Closed
@@ -215,6 +226,9 @@ func (a *Audit) Add(other Audit) {
 	}
 	for cause, n := range other.Causes {
 		a.cause(cause, n)
+	}
+	for what, n := range other.Waiting {
+		a.wait(what, n)
 	}
 }
 
@@ -229,6 +243,13 @@ func (a *Audit) fault(f Fault) {
 	if len(a.Faults) < maxFaults {
 		a.Faults = append(a.Faults, f)
 	}
+}
+
+func (a *Audit) wait(what string, n int) {
+	if a.Waiting == nil {
+		a.Waiting = map[string]int{}
+	}
+	a.Waiting[what] += n
 }
 
 func (a *Audit) cause(text string, n int) {

@@ -68,9 +68,10 @@ func (t *traffic) begin() {
 	}
 }
 
-// end stops sending. Clients that did not read do so now: as long as the window is shut, a server's farewell waits in its kernel behind what
+// end stops sending: what is due by now still leaves, if it is no more than is usual, and the rest is counted. Clients that did not read do so now: as long as the window is shut, a server's farewell waits in its kernel behind what
 // they have not read.
 func (t *traffic) end() {
+	t.catchUp()
 	t.ended = true
 	for _, m := range t.crew.members {
 		if m.mute {
@@ -83,19 +84,42 @@ func (t *traffic) sending() bool { return t.begun && !t.ended && !t.over }
 
 // pump sends what is due of the open loop, and comes again when more is.
 func (t *traffic) pump() {
+	if !t.sending() {
+		return
+	}
+	if t.sendDue(t.crew.loop.Time) {
+		t.crew.loop.At(t.due(), t.pump)
+	} else {
+		t.crew.loop.Post(t.pump)
+	}
+}
+
+// due is when the next message of the open loop is.
+func (t *traffic) due() int64 { return t.start + int64(float64(t.fired)*t.interval) }
+
+// sendDue sends what is due, but no more than a burst, and tells whether that was all.
+func (t *traffic) sendDue(now func() int64) bool {
 	for range burst {
-		if !t.sending() {
-			return
-		}
-		due := t.start + int64(float64(t.fired)*t.interval)
-		if due > t.crew.loop.Time() {
-			t.crew.loop.At(due, t.pump)
-			return
+		due := t.due()
+		if due > now() {
+			return true
 		}
 		t.fired++
 		t.fire(due)
 	}
-	t.crew.loop.Post(t.pump)
+	return t.due() > now()
+}
+
+// catchUp sends what of the open loop is due at its end, and counts what is more than a burst.
+func (t *traffic) catchUp() {
+	if !t.sending() || t.interval == 0 {
+		return
+	}
+	now := t.crew.loop.Time()
+	t.sendDue(func() int64 { return now })
+	if due := uint64(float64(now-t.start)/t.interval) + 1; due > t.fired {
+		t.crew.count.Unsent += due - t.fired
+	}
 }
 
 // fire sends one message from the next sender that is connected.
