@@ -47,7 +47,7 @@ func TestQuietMonitor(t *testing.T) {
 		if err := json.Unmarshal([]byte(said.String()), &q); err != nil {
 			t.Fatalf("%v: %s", err, said.String())
 		}
-		if q.PID != child.Process.Pid || !strings.HasPrefix("backplane.test", q.Name) || len(q.Args) != 2 {
+		if q.PID != child.Process.Pid || q.Name != "backplane.test" || len(q.Args) != 2 {
 			t.Errorf("after all it is %+v; want process %d and its own name", q, child.Process.Pid)
 		}
 		if n := monitors(q.Slacks); n > len(q.Slacks)/2 {

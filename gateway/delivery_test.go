@@ -203,7 +203,7 @@ func TestEventsOfALeavingWorker(t *testing.T) {
 	eventually(t, "number 3, and 4 behind it", func() bool { // the other socket's event goes with them, before, between or after
 		if e := next(t, r.app.events); e.socket == id {
 			got = append(got, e.receipt)
-			if want := uint64(2 + len(got)); e.receipt.Number != want || e.redelivered != (want == 3) {
+			if want := uint64(2 + len(got)); e.receipt.Number != want || e.redelivered != (want == 3) || (e.receipt.Again > 0) != (want == 3) {
 				t.Fatalf("%+v, redelivered %v", e.receipt, e.redelivered)
 			}
 		}
