@@ -102,6 +102,7 @@ func (c *Conn) disconnected(nc *nats.Conn, err error) {
 }
 
 func (c *Conn) reconnected(nc *nats.Conn) {
+	<-c.opened // a link can be lost while Open returns
 	c.gaps.at.Store(time.Now().UnixNano())
 	gap := time.Since(c.gaps.away)
 	c.metrics.gapSeconds.Add(gap.Seconds())

@@ -64,7 +64,8 @@ type Options struct {
 // Its methods may be called from any goroutine. NATS keeps the order of what one Conn publishes.
 type Conn struct {
 	Subjects
-	nc        *nats.Conn
+	nc        *nats.Conn    // NATS's callbacks await opened before they use it
+	opened    chan struct{} // closed once nc is set
 	log       *zap.Logger
 	metrics   *metrics
 	publisher publisher
@@ -85,7 +86,10 @@ func Open(ctx context.Context, o Options) (*Conn, error) {
 	if o.PendingBytes == 0 {
 		o.PendingBytes = DefaultPendingBytes
 	}
-	c := &Conn{Subjects: NewSubjects(o.Prefix), log: o.Log, metrics: newMetrics(o.Metrics), pending: o.PendingBytes, role: o.Role}
+	c := &Conn{
+		Subjects: NewSubjects(o.Prefix), opened: make(chan struct{}), log: o.Log, metrics: newMetrics(o.Metrics), pending: o.PendingBytes,
+		role: o.Role,
+	}
 	c.gaps.back = make(chan Gap, 1)
 	c.publisher.replay.limit = DefaultReplayBytes
 	settings, err := c.settings(&o)
@@ -97,6 +101,7 @@ func Open(ctx context.Context, o Options) (*Conn, error) {
 		nc, err := nats.Connect(o.URL, settings...)
 		if err == nil {
 			c.nc = nc
+			close(c.opened)
 			return c, nil
 		}
 		if !absent(err) {
