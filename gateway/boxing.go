@@ -18,10 +18,6 @@ const (
 // requestedSession takes a Look or Give for a session of this loop.
 func (l *loop) requestedSession(n *note, id sid) {
 	s := l.session(id)
-	step := handoff.StepLook
-	if n.Kind == noteGive {
-		step = handoff.StepGive
-	}
 	var o *leaving
 	for _, other := range l.leavings {
 		if s != nil && other.session == s {
@@ -31,7 +27,7 @@ func (l *loop) requestedSession(n *note, id sid) {
 	switch {
 	case o != nil:
 	case s == nil || s.state != sessionOpen || s.upgrade == nil || s.upgrade.token != n.Unit.Probe:
-		l.gw.refuseHandoff(n, step, handoff.Gone, "")
+		l.gw.refuseHandoff(n, n.step(), handoff.Gone, "")
 		return
 	case n.Kind == noteGive && !s.settledDown():
 		return // it is asked again

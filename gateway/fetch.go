@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"time"
 
 	"patchbay/gateway/auth"
@@ -114,12 +115,10 @@ type looked struct {
 
 func (t *looked) run(l *loop) {
 	f := t.fetch
-	if t.moving && f.place.joining != nil {
-		l.take(f, "recovery", l.gw.options.ID, 0)
-		return
-	}
 	if !t.found {
-		f.abandon(l, "unknown")
+		if !f.pursue(l, t.owner, t.moving) {
+			f.abandon(l, "unknown")
+		}
 		return
 	}
 	for _, subject := range t.subjects {
@@ -132,6 +131,18 @@ func (t *looked) run(l *loop) {
 	if !l.gw.intake.cut(&cut{fetch: f, from: t.owner, to: l}) {
 		f.abandon(l, "failed")
 	}
+}
+
+// pursue goes on with the search as if the socket were on another node: it is on its way between two, or has gone from the loop that was
+// asked. False means that it is nowhere, or that nobody waits for it any more.
+func (f *fetching) pursue(l, asked *loop, moving bool) bool {
+	at, ok := l.gw.routes.place(f.id)
+	if f.place.joining == nil || !moving && (!ok || at.loop == asked) {
+		return false
+	}
+	f.release(l)
+	l.take(f, "recovery", cmp.Or(at.node, l.gw.options.ID), 0)
+	return true
 }
 
 // cut asks intake to hand a socket's messages from one loop to another.
@@ -162,8 +173,10 @@ type give struct {
 }
 
 func (t *give) run(l *loop) {
-	answer := &given{fetch: t.fetch}
-	if k := l.sockets[t.fetch.id]; k != nil && k.detached != nil && k.joining == nil && !k.moving() {
+	answer := &given{fetch: t.fetch, from: l}
+	k := l.sockets[t.fetch.id]
+	answer.moving = k != nil && k.moving()
+	if k != nil && k.detached != nil && k.joining == nil && !k.moving() {
 		answer.state, answer.outcome = k.pack(t.fetch.offset)
 		k.forget("")
 	}
@@ -202,7 +215,9 @@ type packed struct {
 // given is the socket on its way to its new loop.
 type given struct {
 	fetch   *fetching
+	from    *loop
 	state   *packed
+	moving  bool   // as of looked
 	outcome string // of a failure
 }
 
@@ -213,7 +228,9 @@ func (t *given) run(l *loop) {
 		delete(l.expected, f.id)
 	}
 	if t.state == nil {
-		f.abandon(l, orUnknown(t.outcome))
+		if t.outcome != "" || !f.pursue(l, t.from, t.moving) {
+			f.abandon(l, orUnknown(t.outcome))
+		}
 		return
 	}
 	k, err := t.state.adopt(l, f.place.nsp.name, f.position)

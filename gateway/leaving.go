@@ -18,6 +18,7 @@ type leaving struct {
 	token    string               // of the handoff; empty until it is frozen
 	subjects []string             // claimed while it lingers
 	ids      []string             // of the sockets that have gone
+	to       string               // where they have gone
 	want     wanted               // of a socket: as its taker asked
 	cause    string               // for metrics
 	begun    time.Duration        // when it froze
@@ -27,21 +28,18 @@ type leaving struct {
 
 // requested takes a Look or Give for a socket of this loop.
 func (l *loop) requested(n *note) {
-	o := l.leavingOf(n.Unit.Socket)
 	k := l.sockets[n.Unit.Socket]
+	o := l.leavingOf(k, n.Token)
 	if !n.Unit.Whole {
 		k.overtake()
 	}
-	refuse := func(reason handoff.Refusal) {
-		step := handoff.StepLook
-		if n.Kind == noteGive {
-			step = handoff.StepGive
-		}
-		l.gw.refuseHandoff(n, step, reason, "")
-	}
+	refuse := func(reason handoff.Refusal) { l.gw.refuseHandoff(n, n.step(), reason, "") }
 	switch {
 	case o != nil:
-	case k == nil || k.nsp.name != n.Unit.Namespace || k.joining != nil || l.history.window == 0:
+	case k == nil: // it has gone while this was on its way
+		l.gw.elsewhere(n, true)
+		return
+	case k.nsp.name != n.Unit.Namespace || k.joining != nil || l.history.window == 0:
 		refuse(handoff.Gone)
 		return
 	case k.session != nil && k.session.state == sessionParting: // what its client has sent comes first
@@ -77,20 +75,15 @@ func (l *loop) requested(n *note) {
 	o.answer(n, o.Give(l.now, handoff.Give{Token: n.Token}, n.From))
 }
 
-// leavingOf finds the handoff by which a socket leaves, or has left last.
-func (l *loop) leavingOf(id string) *leaving {
-	if k := l.sockets[id]; k != nil {
-		if k.arrears != nil {
-			return k.arrears.leaving
-		}
+// leavingOf finds the handoff by which a socket leaves, or, if it is not here any more, has left with a token.
+func (l *loop) leavingOf(k *socket, token string) *leaving {
+	switch {
+	case k == nil:
+		return l.leavings[token]
+	case k.arrears == nil:
 		return nil
 	}
-	for _, o := range l.leavings {
-		if _, ok := o.claims[id]; ok && o.session == nil {
-			return o
-		}
-	}
-	return nil
+	return k.arrears.leaving
 }
 
 // answer carries out what the machine wants, for whoever asked.
@@ -311,7 +304,7 @@ func (o *leaving) redeliver(b *broadcast) {
 // depart takes what has moved out of this loop. The claims stay until the machine is cut.
 func (o *leaving) depart(taker string) {
 	l, gone := o.loop, o.sockets
-	o.sockets = nil
+	o.sockets, o.to = nil, taker
 	for _, k := range gone {
 		o.ids = append(o.ids, k.id)
 		l.gw.routes.setPlace(k.id, whereabouts{node: taker})
@@ -355,7 +348,7 @@ func (o *leaving) end() {
 	}
 	for _, id := range o.ids {
 		if !l.gw.born(id) { // its birth node knows where it is
-			l.gw.routes.dropPlace(id, func(p whereabouts) bool { return p.node != "" })
+			l.gw.routes.dropPlace(id, func(p whereabouts) bool { return p.node == o.to })
 		}
 	}
 	if o.session != nil {

@@ -169,29 +169,40 @@ func (in *intake) handoff(m *backplane.Msg, token string) {
 // asked sends a Look or Give to the socket's loop, or says where the socket is. On intake.
 func (in *intake) asked(m *backplane.Msg, n *note) {
 	gw, id := in.gw, n.Unit.Socket
-	step := handoff.StepLook
-	if n.Kind == noteGive {
-		step = handoff.StepGive
-	}
 	if n.Unit.Session != "" {
 		sid, ok := in.seal.open(n.Unit.Session)
 		if !ok || !gw.owns(sid) || !gw.loops[sid.loop].post(&noted{note: n, sid: sid}) {
-			gw.refuseHandoff(n, step, handoff.Gone, "")
+			gw.refuseHandoff(n, n.step(), handoff.Gone, "")
 		}
 		return
 	}
-	if l := gw.loopOf(id); l != nil && l.post(&noted{note: n}) {
+	_, coming := gw.routes.coming.Load(id) // before the look where it is: it is there by then, or was coming
+	if l := gw.loopOf(id); l != nil && l.post(&noted{note: n}) || coming {
 		return
 	}
-	at, gone := gw.routes.place(id)
 	_, _, _, bySocket := gw.conn.ParseSocket(m.Subject)
+	gw.elsewhere(n, gw.native(id) || !bySocket)
+}
+
+// elsewhere answers a Look or Give for a socket that is not here: it says where the socket is, or that it is gone, if others rely on this
+// node to know. What is on its way between two loops is asked for again.
+func (gw *Gateway) elsewhere(n *note, known bool) {
+	at, moved := gw.routes.place(n.Unit.Socket)
 	switch {
-	case gone && at.node == gw.options.ID: // on its way between two loops: it is asked again
-	case gone && at.node != "":
-		gw.refuseHandoff(n, step, handoff.Moved, at.node)
-	case gw.native(id) || !bySocket:
-		gw.refuseHandoff(n, step, handoff.Gone, "")
+	case moved && (at.loop != nil || at.node == gw.options.ID):
+	case moved:
+		gw.refuseHandoff(n, n.step(), handoff.Moved, at.node)
+	case known:
+		gw.refuseHandoff(n, n.step(), handoff.Gone, "")
 	}
+}
+
+// step is what is asked for, of a Look or Give.
+func (n *note) step() handoff.Step {
+	if n.Kind == noteGive {
+		return handoff.StepGive
+	}
+	return handoff.StepLook
 }
 
 // noted is a note on its way to its loop.

@@ -20,6 +20,7 @@ type routes struct {
 	count   atomic.Int64  // of places: most sockets need no look at all
 	numbers atomic.Uint64 // of notes in parts, and of grants
 	tokens  sync.Map      // token of a handoff away from here → *loop
+	coming  sync.Map      // id of a socket whose state is here, and which its former node has let go or is asked to → token of the handoff
 	used    atomic.Bool   // something has moved from or to here, ever
 }
 

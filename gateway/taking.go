@@ -96,6 +96,9 @@ func (t *taking) do(actions []handoff.Action) {
 			t.claim(a.Offer.Sockets)
 		case handoff.Stage[*parcel]:
 			t.claim(a.State.claims())
+			for id := range t.claims {
+				l.gw.routes.coming.Store(id, t.Token())
+			}
 		case handoff.Adopt[*parcel]:
 			t.adopt(a.State)
 		case handoff.Deliver[*broadcast]:
@@ -185,6 +188,9 @@ func (t *taking) claim(all []claims) {
 
 // release takes the claims back.
 func (t *taking) release() {
+	for id := range t.claims {
+		t.loop.gw.routes.coming.CompareAndDelete(id, t.Token())
+	}
 	for _, subject := range t.subjects {
 		t.loop.unclaim(subject)
 	}

@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"patchbay/backplane"
+	"patchbay/gateway/handoff"
+)
+
+// player is a gateway that a test plays.
+type player struct {
+	*app
+	id string
+}
+
+func (a *app) play(id string) *player {
+	a.Helper()
+	a.serve(a.conn.Node(id, verbHandoff, ""))
+	return &player{app: a, id: id}
+}
+
+// tell sends a note to a gateway.
+func (p *player) tell(node string, n *note) {
+	p.Helper()
+	n.From = p.id
+	data, err := json.Marshal(n)
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.publish(&backplane.Msg{Subject: p.conn.Node(node, verbHandoff, ""), Data: data})
+}
+
+// hear takes the next note of any gateway, which must be of a kind and a token, if that is not empty.
+func (p *player) hear(kind noteKind, token string) *note {
+	p.Helper()
+	n := new(note)
+	if m := next(p, p.replies); json.Unmarshal(m.Data, n) != nil || n.Kind != kind || token != "" && n.Token != token {
+		p.Fatalf("%s; want %s, %s", m.Data, kind, token)
+	}
+	return n
+}
+
+// A socket leaves a node while somebody's question for it is already there: the answer is where it is.
+func TestSoughtWhereItWas(t *testing.T) {
+	nodes := cluster(t, 2)
+	app := nodes[0].app
+	c := &reader{wsClient: nodes[0].ws()}
+	c.Send("40")
+	for !c.read() {
+	}
+	c.net.Close()
+	app.expectLeave(c.id, reasonTransportClose)
+	c.back(nodes[1])
+	_, shard, _ := backplane.SplitSocketID(c.id)
+	owner := nodes[0].gw.loops[shard]
+	eventually(t, "the machine is gone", func() (gone bool) {
+		nodes[0].onLoop(owner, func() { gone = len(owner.leavings) == 0 })
+		return gone
+	})
+	p := app.play("gx")
+	sought := wanted{Socket: c.id, Namespace: "/"}
+	owner.post(&noted{note: &note{Kind: noteLook, From: p.id, Token: "gx.0.a", Unit: sought}})
+	if n := p.hear(noteRefused, "gx.0.a"); n.Refuse != (refusal{Step: handoff.StepLook, Reason: handoff.Moved, Node: nodes[1].gw.ID()}) {
+		t.Errorf("%+v", n.Refuse)
+	}
+	sought.Socket = nodes[0].gw.birth.NewSocketID("g1", shard)
+	owner.post(&noted{note: &note{Kind: noteGive, From: p.id, Token: "gx.0.b", Unit: sought}})
+	if n := p.hear(noteRefused, "gx.0.b"); n.Refuse != (refusal{Step: handoff.StepGive, Reason: handoff.Gone}) {
+		t.Errorf("of none: %+v", n.Refuse)
+	}
+}
+
+// A node that is about to have a socket does not say that it is gone: it says nothing, and is asked again.
+func TestSoughtWhereItWillBe(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		t.Run(fmt.Sprint(comes), func(t *testing.T) {
+			r := newRig(t, clustered, func(o *Options) { o.Handoff.Retry = time.Minute }) // each asks once
+			app := r.app
+			owner, seeker := app.play("gx"), app.play("gy")
+			id := backplane.NewSocketID("gx", 0)
+			app.serve(app.conn.SocketTake(id))
+			var pid string
+			r.onLoop(r.gw.loops[0], func() { pid = r.gw.loops[0].seal.pid(id) })
+			c := &reader{wsClient: r.ws()}
+			c.Send(fmt.Sprintf(`40{"pid":%q,"offset":""}`, pid))
+			token := owner.hear(noteLook, "").Token
+			all := claims{ID: id, Namespace: "/"}
+			owner.tell("g1", &note{Kind: noteOffer, Token: token, Offer: &offer{Sockets: []claims{all}}})
+			owner.hear(noteGive, token)
+			owner.tell("g1", &note{Kind: noteState, Token: token, Grant: 7, State: &parcel{Sockets: []boxed{{claims: all, Worker: "w1"}}}})
+			owner.hear(noteConfirm, token)
+			asks := func(token, id string) {
+				seeker.tell("g1", &note{Kind: noteLook, Token: token, Unit: wanted{Socket: id, Namespace: "/"}})
+			}
+			asks("gy.0.a", id)
+			asks("gy.0.b", backplane.NewSocketID("gx", 0))
+			seeker.hear(noteRefused, "gy.0.b")
+			if !comes {
+				owner.tell("g1", &note{Kind: noteRefused, Token: token, Refuse: refusal{Step: handoff.StepConfirm, Reason: handoff.Revoked}})
+				next(t, app.opens) // the client's new socket
+				asks("gy.0.c", id)
+				if n := seeker.hear(noteRefused, "gy.0.c"); n.Refuse.Reason != handoff.Gone {
+					t.Errorf("%+v", n.Refuse)
+				}
+				return
+			}
+			owner.tell("g1", &note{Kind: noteConfirmed, Token: token})
+			for !c.read() {
+			}
+			if c.id != id {
+				t.Errorf("not its socket, but %s", c.id)
+			}
+		})
+	}
+}
+
+// A socket leaves for another node while a client that comes back for it, on another loop, has asked: it is sought there.
+func TestSoughtFromAnotherLoop(t *testing.T) {
+	r := newRig(t, clustered, func(o *Options) { o.Handoff.Linger = time.Minute })
+	app := r.app
+	c := &reader{wsClient: r.ws()}
+	_, owner := r.session(c.sid)
+	c.Send("40")
+	for !c.read() {
+	}
+	c.net.Close()
+	app.expectLeave(c.id, reasonTransportClose)
+	for place := owner; place == owner; _, place = r.session(c.sid) {
+		c.wsClient = r.ws()
+	}
+	p := app.play("gx")
+	p.tell("g1", &note{Kind: noteGive, Token: "gx.0.a", Unit: wanted{Socket: c.id, Namespace: "/"}})
+	grant := p.hear(noteState, "gx.0.a").Grant
+	stopped, release := make(chan struct{}), make(chan struct{})
+	owner.post(call(func(*loop) {
+		close(stopped)
+		<-release
+	}))
+	<-stopped
+	waiting := func(n int) func() bool {
+		return func() bool {
+			owner.box.mu.Lock()
+			defer owner.box.mu.Unlock()
+			return len(owner.box.tasks) == n
+		}
+	}
+	p.tell("g1", &note{Kind: noteConfirm, Token: "gx.0.a", Grant: grant})
+	eventually(t, "it is about to leave", waiting(1))
+	c.Send(fmt.Sprintf(`40{"pid":%q,"offset":""}`, c.pid))
+	eventually(t, "it has been asked for", waiting(2))
+	close(release)
+	p.hear(noteConfirmed, "gx.0.a")
+	if n := p.hear(noteLook, ""); n.Unit.Socket != c.id {
+		t.Errorf("%+v", n.Unit)
+	}
+}
