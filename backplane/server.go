@@ -63,7 +63,7 @@ type ServerOptions struct {
 	// RequireUsers refuses to listen beyond this machine if everyone who gets there may do everything, or pass for
 	// another server. Without it that is logged as a warning.
 	RequireUsers bool
-	// Ended, if set, is called once when the server has ended, by Stop or by itself. It must not call Stop.
+	// Ended, if set, is called once when the server has ended, by Stop or by itself, and so says Server.Ended. It must not call Stop.
 	Ended func()
 	// Log defaults to none.
 	Log *zap.Logger
@@ -73,7 +73,8 @@ type ServerOptions struct {
 // for them.
 type Server struct {
 	ns    *server.Server
-	ended chan struct{}
+	ended chan struct{} // closed when the server has
+	told  chan struct{} // closed after ended, once ServerOptions.Ended has returned
 }
 
 // StartServer starts a server and returns once it accepts connections.
@@ -101,11 +102,12 @@ func StartServer(o ServerOptions) (*Server, error) {
 		ns.Shutdown()
 		return nil, ErrServerStart
 	}
-	s := &Server{ns: ns, ended: make(chan struct{})}
-	//patchbay:goroutine ends with the server; Stop waits for it on s.ended
+	s := &Server{ns: ns, ended: make(chan struct{}), told: make(chan struct{})}
+	//patchbay:goroutine ends with the server; Stop waits for it on s.told
 	go func() {
-		defer close(s.ended)
+		defer close(s.told)
 		ns.WaitForShutdown()
+		close(s.ended) // first: whoever is told may ask
 		if o.Ended != nil {
 			o.Ended()
 		}
@@ -248,7 +250,7 @@ func (s *Server) Retire(ctx context.Context) {
 // Stop ends the server and waits for it.
 func (s *Server) Stop() {
 	s.ns.Shutdown()
-	<-s.ended
+	<-s.told
 }
 
 func hostPort(listen string) (string, int, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,6 +97,21 @@ func TestRetireInNoTime(t *testing.T) {
 	second.Retire(ctx)
 	if !second.Ended() {
 		t.Error("it has not ended")
+	}
+}
+
+// Whoever is told of a server's end finds that it has ended, and need not wait for anything.
+func TestEndedWhenTold(t *testing.T) {
+	var server atomic.Pointer[Server]
+	told := make(chan bool, 1)
+	s, err := StartServer(ServerOptions{Ended: func() { told <- server.Load().Ended() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Store(s)
+	s.Stop()
+	if !<-told {
+		t.Error("its end was told before it had ended")
 	}
 }
 
