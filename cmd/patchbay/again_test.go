@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -71,9 +73,15 @@ func begin(t *testing.T, text string, args ...string) *running {
 	return r
 }
 
+// given counts the addresses that freeAddress has given.
+var given atomic.Uint32
+
+// freeAddress is a host:port on a loopback address of its own. On 127.0.0.1 the next call could get the same port, and any connection of this or
+// another process take it, before it is listened on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	pid := os.Getpid()
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 128+pid>>8%64, pid%256, 1+given.Add(1)%254))
 	if err != nil {
 		t.Fatal(err)
 	}
