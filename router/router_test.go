@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,7 +159,7 @@ func (f *fake) feed(b *backplane.Batch) {
 	f.send(&backplane.Msg{Subject: f.Feed(f.id), Data: backplane.AppendBatch(nil, b)})
 }
 
-// keep publishes a beat again and again until the function that it returns is called.
+// keep publishes a beat again and again until the function that it returns is called, or the test ends.
 func (f *fake) keep(send func()) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	// The fake's heart: ends when quit is closed; stop waits for it.
@@ -175,7 +176,9 @@ func (f *fake) keep(send func()) (stop func()) {
 			}
 		}
 	}()
-	return func() { close(quit); <-done }
+	stop = sync.OnceFunc(func() { close(quit); <-done })
+	f.c.t.Cleanup(stop) // a test that fails must not fail those after it
+	return stop
 }
 
 // next waits for the next message with a verb on the fake's subjects, passing over others.

@@ -140,7 +140,7 @@ func TestStall(t *testing.T) {
 		return []string{text}
 	}, nil)
 	o := options(f.URL)
-	o.Traffic.InFlight, o.Timing.Patience, o.Timing.Duration = 2, 200*time.Millisecond, time.Second
+	o.Traffic.InFlight, o.Timing.Patience, o.Timing.Duration = 2, 1500*time.Millisecond, 3*time.Second // a pause of the machine is no stall
 	out := mustRun(t, "fanout", o)
 	if n := out.Rest.Counters.Stalls; n != 1 {
 		t.Errorf("%d stalls, want 1", n)
