@@ -151,27 +151,28 @@ func TestOldHeartbeat(t *testing.T) {
 	r := newRig(t, oldClients, func(o *Options) {
 		o.Engine.PingInterval, o.Engine.PingTimeout = 400*time.Millisecond, 400*time.Millisecond
 	})
+	begun := time.Now()
 	silent := r.dial("EIO=3&transport=websocket")
 	silent.Expect(`0{*}`, "40")
-	next(t, r.app.opens)
-	begun := time.Now()
+	silentID := next(t, r.app.opens)
 	c, id := r.oldWS("")
 	for range 3 {
 		c.Send("2")
 		c.Expect("3")
 	}
 	silent.ExpectClose(0)
-	if d := time.Since(begun); d < 700*time.Millisecond { // of 800, less what the handshake took
+	if d := time.Since(begun); d < 800*time.Millisecond {
 		t.Errorf("closed after %v", d)
 	}
-	r.app.expectLeave("", reasonPingTimeout)
 	wrong, other := r.oldWS("")
 	wrong.Send("3")
 	wrong.ExpectClose(0)
-	for left := next(t, r.app.leaves); left.socket != other; left = next(t, r.app.leaves) {
-		if left.socket != id || left.reason != reasonPingTimeout {
-			t.Fatalf("%+v", left)
-		}
+	was := map[string]string{}
+	for left := next(t, r.app.leaves); left.socket != other; left = next(t, r.app.leaves) { // c's may be among them, before or after the other
+		was[left.socket] = left.reason
+	}
+	if was[silentID] != reasonPingTimeout || was[id] != "" && was[id] != reasonPingTimeout || len(was) > 2 {
+		t.Errorf("%v, want the end of %s, and at most that of %s", was, silentID, id)
 	}
 }
 
