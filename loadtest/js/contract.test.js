@@ -165,7 +165,7 @@ for (const [mode, transports] of Object.entries(modes)) {
         assert.ok(all.responses.some((got) => JSON.stringify(got) === JSON.stringify(one)), `${one} is among ${all.responses}`);
       }
       c.off("q");
-      const some = await ask(a, "broadcast-with-ack", [room, other], 500, "q", 1, 2);
+      const some = await ask(a, "broadcast-with-ack", [room, other], 3000, "q", 1, 2);
       assert.equal(some.error, true);
       assert.equal(some.responses.length, 2);
       assert.deepEqual(await ask(a, "broadcast-with-ack", other, 60_000, "q"), { error: false, responses: [] });
