@@ -164,6 +164,8 @@ func (t *connected) run(l *loop) {
 		// The client is gone, or another worker was quicker: this one must not keep the socket.
 		if t.answer.Worker != "" && t.answer.Error == nil && (k == nil || k.worker != t.answer.Worker) {
 			l.gw.toWorker(t.answer.Worker, "disconnect", t.id, []byte(reasonTransportClose))
+		} else if t.answer.Worker != "" && t.answer.Error == nil && k.session != nil {
+			k.open() // its worker may have lost that word, or it comes twice, which does no harm
 		}
 	case k.joining.claimed != nil: // accepted already
 		if t.answer.Worker != "" && t.answer.Error == nil && k.joining.claimed.answer.Worker != t.answer.Worker {

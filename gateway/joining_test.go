@@ -139,6 +139,22 @@ func TestConnectUnavailable(t *testing.T) {
 	})
 }
 
+// A worker that repeats its acceptance has not heard that the socket is open. It is told again, and nobody else notices.
+func TestAcceptedAgain(t *testing.T) {
+	r := newRig(t)
+	c, id := r.join("")
+	for range 2 {
+		if opened := next(t, r.app.opens); opened != id {
+			t.Errorf("%s is open, want %s", opened, id)
+		}
+		r.app.answer(r.app.conn.Node("g1", "connected", id), &backplane.Connected{Worker: "w1"})
+	}
+	c.Alive(r.app)
+	if len(r.app.leaves) > 0 {
+		t.Errorf("%+v", next(t, r.app.leaves))
+	}
+}
+
 // A client that is gone before it is accepted, by every way of going.
 func TestGoneBeforeAccept(t *testing.T) {
 	r := newRig(t)

@@ -59,6 +59,32 @@ func (s *Socket) accept(reply string) {
 	a.metrics.accepted.Inc()
 }
 
+// reminders is for how many beats after a loss of NATS gateways are reminded: at the first other NATS servers may not know yet that the worker
+// is back.
+const reminders = 2
+
+// remindGateways repeats, after a loss of the link to NATS, the acceptances of sockets of which no gateway has said that they are open. That word
+// may have been lost with the link, and the connection handlers wait for it: a gateway that hears of a socket again says it again.
+func (r *reader) remindGateways() {
+	if links := r.conn.Links(); links != r.links {
+		r.links, r.remind = links, reminders
+	}
+	if r.remind == 0 || !r.conn.Connected() {
+		return
+	}
+	r.remind--
+	for _, s := range r.app.sockets.those((*Socket).awaitsOpen) {
+		s.again(r.conn.Node(s.Node(), "connected", s.id))
+	}
+}
+
+// awaitsOpen reports whether the socket is accepted, and its gateway has not said that it is open.
+func (s *Socket) awaitsOpen() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == stateAccepted
+}
+
 // refuse answers that the socket may not join.
 func (s *Socket) refuse(reply string, err error) {
 	a := s.nsp.app

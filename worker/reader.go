@@ -19,12 +19,14 @@ type reader struct {
 	moves       *moves
 	alarm       *time.Timer // for moves
 	armed       bool
+	links       uint64 // of the connection, that were seen
+	remind      int    // beats at which gateways are reminded of what they may have said on the last link
 }
 
 func newReader(a *App, conn *backplane.Conn) *reader {
 	return &reader{
 		app: a, conn: conn, inbox: backplane.NewInbox(conn, 0), lost: conn.Lost(), hello: conn.Hello(),
-		moves: newMoves(a.options.MoveTimeout),
+		moves: newMoves(a.options.MoveTimeout), links: conn.Links(),
 	}
 }
 
@@ -41,6 +43,7 @@ func (r *reader) run(quit <-chan struct{}) {
 		case <-beat.C:
 			r.app.watches.renew(r)
 			r.beat()
+			r.remindGateways()
 		case <-r.alarm.C:
 			r.expireMoves()
 		case <-quit:

@@ -29,6 +29,18 @@ func (l *sockets) some(condition func(*Socket) bool) bool {
 	return false
 }
 
+// those are the sockets that are as a condition says.
+func (l *sockets) those(condition func(*Socket) bool) (list []*Socket) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for _, s := range l.byID {
+		if condition(s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 func (l *sockets) add(s *Socket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
