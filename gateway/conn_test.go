@@ -129,23 +129,30 @@ func TestFramesInPieces(t *testing.T) {
 }
 
 func TestHeartbeat(t *testing.T) {
-	quick := func(o *Options) { o.Engine.PingInterval, o.Engine.PingTimeout = 30*time.Millisecond, 5*time.Second }
-	r := newRig(t, quick)
-	c, _ := r.join("")
-	for range 3 {
-		c.Expect("2")
-		c.Send("3")
+	r := newRig(t, func(o *Options) { o.Engine.PingInterval, o.Engine.PingTimeout = 30*time.Millisecond, patience })
+	type client interface {
+		Send(texts ...string)
+		Expect(patterns ...string) []string
 	}
-	p, _ := r.pollJoin()
-	for range 2 {
-		p.Expect("2")
-		p.Send("3")
+	for name, c := range map[string]client{"websocket": r.ws(), "polling": r.poll()} {
+		c.Send("40")
+		for pings, joined := 0, false; pings < 3 || !joined; { // in any order
+			switch text := c.Expect("*")[0]; {
+			case text == "2":
+				pings++
+				c.Send("3")
+			case strings.HasPrefix(text, `40{"sid":"`) && !joined:
+				joined = true
+			default:
+				t.Fatalf("%s: %s", name, text)
+			}
+		}
 	}
 }
 
 func TestPingTimeout(t *testing.T) {
 	r := newRig(t, func(o *Options) {
-		o.Engine.PingInterval, o.Engine.PingTimeout = 100*time.Millisecond, 50*time.Millisecond
+		o.Engine.PingInterval, o.Engine.PingTimeout = time.Second, 500*time.Millisecond // joining takes less
 	})
 	c, id := r.join("")
 	c.Send(`42["no pong"]`) // messages do not count
