@@ -124,6 +124,7 @@ type ControlReply struct {
 	User      string          `json:"user,omitempty"`      // likewise: whom the client's token names
 	Claims    json.RawMessage `json:"claims,omitempty"`    // likewise: what it says
 	Link      *Link           `json:"link,omitempty"`      // answers OpStatus
+	Worker    string          `json:"worker,omitempty"`    // answers OpInfo: the socket's home
 }
 
 // NoSocket is ControlReply.Error when the socket is not, or no longer, there.

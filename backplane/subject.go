@@ -268,6 +268,15 @@ func (s Subjects) Fence(node string) string { return s.prefix + "fence." + node 
 // Again is where a node that was cut off asks all who emit what it has missed.
 func (s Subjects) Again() string { return s.prefix + "again" }
 
+// Gap is where a node that was cut off says so to the workers, who may have missed what it said just then.
+func (s Subjects) Gap(node string) string { return s.prefix + "gap." + node }
+
+// ParseGap returns the node of such a word.
+func (s Subjects) ParseGap(subject string) (node string, ok bool) {
+	node, ok = strings.CutPrefix(subject, s.prefix+"gap.")
+	return node, ok && ValidID(node)
+}
+
 // Hello is where a router that starts asks every gateway and worker to show itself at once.
 func (s Subjects) Hello() string { return s.prefix + "hello" }
 

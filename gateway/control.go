@@ -74,7 +74,7 @@ func (t *control) perform(k *socket, reply *backplane.ControlReply) error {
 	c := &t.request
 	switch c.Op {
 	case backplane.OpInfo:
-		reply.Data = k.data
+		reply.Data, reply.Worker = k.data, k.worker
 	case backplane.OpStatus:
 		reply.Link = k.session.link()
 	case backplane.OpHandshake:

@@ -21,6 +21,9 @@ func TestControl(t *testing.T) {
 		return slices.DeleteFunc(reply.Rooms, func(room string) bool { return room == id })
 	}
 	info := r.app.control(id, backplane.Control{Op: backplane.OpInfo})
+	if info.Worker != "w1" {
+		t.Errorf("the socket's worker is %q", info.Worker)
+	}
 	if !slices.Contains(info.Rooms, id) || !slices.IsSorted(info.Rooms) || !slices.Equal(rooms(info), []string{"start"}) {
 		t.Errorf("%+v", info)
 	}

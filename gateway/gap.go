@@ -116,6 +116,8 @@ func (r *repair) ask(gap backplane.Gap) {
 	}
 	r.question, r.tries = q, 0
 	r.inquire()
+	// What it said in that moment may be lost as well, and workers have to ask.
+	gw.countPublish(gw.conn.Publish(gw.conn.Gap(gw.options.ID), nil))
 }
 
 // inquire asks everybody, and then those who have not answered.
