@@ -66,9 +66,6 @@ const reminders = 2
 // remindGateways repeats, after a loss of the link to NATS, the acceptances of sockets of which no gateway has said that they are open. That word
 // may have been lost with the link, and the connection handlers wait for it: a gateway that hears of a socket again says it again.
 func (r *reader) remindGateways() {
-	if links := r.conn.Links(); links != r.links {
-		r.links, r.remind = links, reminders
-	}
 	if r.remind == 0 || !r.conn.Connected() {
 		return
 	}

@@ -60,10 +60,11 @@ type running struct {
 	started bool
 	leaving atomic.Bool // told the routers so
 	custody
-	quit  chan struct{} // closed to end the reader
-	ended chan struct{} // closed when it has
-	once  sync.Once
-	err   error // of the first Stop
+	census *census
+	quit   chan struct{} // closed to end the reader
+	ended  chan struct{} // closed when it has
+	once   sync.Once
+	err    error // of the first Stop
 }
 
 // New makes a worker. It does nothing until Start or Run; handlers may be registered before and after.
@@ -85,6 +86,7 @@ func New(o Options) (*App, error) {
 		run:      running{quit: make(chan struct{}), ended: make(chan struct{})},
 	}
 	a.run.custody = custody{newFence(o.BeatInterval), newConfirmer(a)}
+	a.run.census = newCensus(a)
 	a.metrics = newMetrics(o.Metrics,
 		func() float64 { return float64(a.sockets.len()) },
 		func() float64 { return float64(a.replies.len()) })
@@ -159,7 +161,7 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	r := newReader(a, conn)
-	subjects := []string{conn.WorkerAll(a.options.ID), r.lost, r.hello, conn.PeersAll()}
+	subjects := []string{conn.WorkerAll(a.options.ID), r.lost, r.hello, conn.PeersAll(), r.gap}
 	if a.run.guest {
 		subjects = subjects[:2]
 	}

@@ -43,6 +43,7 @@ type known struct {
 	missing []string
 	others  []backplane.NodeInfo // gateways that have sockets of whatever is asked for
 	mute    bool                 // another answers
+	counted counted
 	many    many
 }
 
@@ -313,6 +314,7 @@ func (g *fakeGateway) control(m *backplane.Msg, c *client) {
 		c.ended <- request.Close
 		g.publish(g.conn.Worker(c.worker, "disconnect", c.id), "", []byte("server namespace disconnect"))
 	case backplane.OpInfo:
+		g.counted.ask(m, c.id, &reply)
 	}
 	g.tellLocked()
 	reply.Data = c.data

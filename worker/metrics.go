@@ -15,6 +15,7 @@ type metrics struct {
 	queueFull, malformed prometheus.Counter
 	confirmations        prometheus.Counter
 	repeated, missed     prometheus.Counter
+	ghosts, released     prometheus.Counter
 	seconds              prometheus.Histogram
 }
 
@@ -44,6 +45,8 @@ func newMetrics(r prometheus.Registerer, sockets, waiting func() float64) *metri
 		confirmations: counter("confirmations_total", "Messages by which gateways were told what events are done with; one stands for several events."),
 		repeated:      counter("repeated_events_total", "Events that had come before, ignored."),
 		missed:        counter("missed_events_total", "Times that events had to be asked for again because they had not come."),
+		ghosts:        counter("ghosts_total", "Sockets that were gone when a loss of NATS was over, and whose disconnection had not been heard."),
+		released:      counter("released_total", "Sockets let go because another worker was found to have them when a loss of NATS was over."),
 		seconds: register(r, prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "handler_seconds",
 			Help:    "Time to handle an event; its count is the events.",

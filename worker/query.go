@@ -34,6 +34,11 @@ func (a *App) forget(nodes []string) (any bool) {
 
 func (a *App) queryOnce(ctx context.Context, q backplane.Query) (answer backplane.Answer, err error) {
 	q.Seen = a.versions(ctx)
+	return a.askRouter(ctx, q)
+}
+
+// askRouter asks a router.
+func (a *App) askRouter(ctx context.Context, q backplane.Query) (answer backplane.Answer, err error) {
 	data, err := json.Marshal(q)
 	if err != nil {
 		return answer, err

@@ -16,6 +16,7 @@ type reader struct {
 	conn        *backplane.Conn
 	inbox       *backplane.Inbox
 	lost, hello string
+	gap         string
 	moves       *moves
 	alarm       *time.Timer // for moves
 	armed       bool
@@ -26,7 +27,7 @@ type reader struct {
 func newReader(a *App, conn *backplane.Conn) *reader {
 	return &reader{
 		app: a, conn: conn, inbox: backplane.NewInbox(conn, 0), lost: conn.Lost(), hello: conn.Hello(),
-		moves: newMoves(a.options.MoveTimeout), links: conn.Links(),
+		gap: conn.Gap("*"), moves: newMoves(a.options.MoveTimeout), links: conn.Links(),
 	}
 }
 
@@ -43,7 +44,10 @@ func (r *reader) run(quit <-chan struct{}) {
 		case <-beat.C:
 			r.app.watches.renew(r)
 			r.beat()
+			r.relinked()
 			r.remindGateways()
+		case v := <-r.app.run.census.verdicts:
+			r.judge(v)
 		case <-r.alarm.C:
 			r.expireMoves()
 		case <-quit:
@@ -60,6 +64,14 @@ func (r *reader) beat() {
 	r.pulse()
 }
 
+// relinked has done what a loss of the link to NATS makes necessary: what gateways said in that moment may be lost.
+func (r *reader) relinked() {
+	if links := r.conn.Links(); links != r.links {
+		r.links, r.remind = links, reminders
+		r.app.run.census.begin("")
+	}
+}
+
 func (r *reader) take(m *backplane.Msg) {
 	switch m.Subject {
 	case r.lost:
@@ -67,6 +79,10 @@ func (r *reader) take(m *backplane.Msg) {
 		return
 	case r.hello:
 		r.beat()
+		return
+	}
+	if node, ok := r.conn.ParseGap(m.Subject); ok {
+		r.app.run.census.begin(node)
 		return
 	}
 	if from, ok := r.conn.ParsePeers(m.Subject); ok {
