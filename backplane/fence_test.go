@@ -139,7 +139,7 @@ func TestFenceWithoutAServer(t *testing.T) {
 	servers[2].Stop()
 	passes(t, f)
 	links := c.Links()
-	servers[0].Stop() // the connection's own
+	servers[0].Stop()                                                   // the connection's own
 	until(t, func() bool { return c.Links() > links && c.Connected() }) // it may not have noticed yet
 	i := NewInterest(NewInbox(c, 0), 0, f)
 	if err := i.Claim("a", 0); err != nil {
