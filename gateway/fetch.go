@@ -36,7 +36,8 @@ type fetching struct {
 func (s *session) fetch(id string, p socketio.Packet, offset string, identity *auth.Identity) bool {
 	l := s.loop
 	owner := l.gw.loopOf(id)
-	if owner == l {
+	moving := owner == l && (l.sockets[id] != nil || l.gw.routes.comes(id)) // from here to another node, or from another loop to here
+	if owner == l && !moving {
 		l.gw.metrics.recoveries.WithLabelValues("unknown").Inc()
 		return false
 	}
@@ -47,7 +48,11 @@ func (s *session) fetch(id string, p socketio.Packet, offset string, identity *a
 	k := s.newSocket(p, identity)
 	f := &fetching{id: id, offset: offset, place: k}
 	s.schedule()
-	if owner == nil {
+	switch {
+	case moving:
+		l.take(f, "recovery", l.gw.options.ID, 0)
+		return true
+	case owner == nil:
 		at, _ := l.gw.routes.place(id)
 		l.take(f, "recovery", at.node, 0)
 		return true
@@ -101,6 +106,7 @@ func (t *look) run(l *loop) {
 			}
 		}
 	}
+	answer.moving = answer.moving || k == nil && l.gw.routes.comes(t.fetch.id)
 	t.from.post(answer)
 }
 
@@ -109,7 +115,7 @@ type looked struct {
 	fetch    *fetching
 	owner    *loop
 	found    bool
-	moving   bool // from or to another node: then it moves as if this loop were one
+	moving   bool // from or to another node or loop: then it moves as if this loop were a node
 	subjects []string
 }
 
@@ -136,10 +142,10 @@ func (t *looked) run(l *loop) {
 // pursue goes on with the search as if the socket were on another node: it is on its way between two, or has gone from the loop that was
 // asked. False means that it is nowhere, or that nobody waits for it any more.
 func (f *fetching) pursue(l, asked *loop, moving bool) bool {
-	at, ok := l.gw.routes.place(f.id)
-	if f.place.joining == nil || !moving && (!ok || at.loop == asked) {
+	if f.place.joining == nil || !moving && l.gw.loopOf(f.id) == asked {
 		return false
 	}
+	at, _ := l.gw.routes.place(f.id)
 	f.release(l)
 	l.take(f, "recovery", cmp.Or(at.node, l.gw.options.ID), 0)
 	return true
@@ -175,8 +181,13 @@ type give struct {
 func (t *give) run(l *loop) {
 	answer := &given{fetch: t.fetch, from: l}
 	k := l.sockets[t.fetch.id]
-	answer.moving = k != nil && k.moving()
-	if k != nil && k.detached != nil && k.joining == nil && !k.moving() {
+	k.overtake() // what is for the socket goes to the other loop by now
+	switch {
+	case k == nil:
+	case k.detached == nil || k.moving(): // its client was quicker, or another node
+		answer.moving = k.moving()
+		l.gw.route(k.id, l)
+	default:
 		answer.state, answer.outcome = k.pack(t.fetch.offset)
 		k.forget("")
 	}
@@ -226,6 +237,10 @@ func (t *given) run(l *loop) {
 	if l.expected[f.id].fetch == f {
 		defer l.namespaces[f.place.nsp.name].exit()
 		delete(l.expected, f.id)
+		defer l.gw.routes.coming.CompareAndDelete(f.id, f)
+		if t.state == nil && l.gw.loopOf(f.id) == l {
+			l.gw.unroute(f.id, l) // it has ended there
+		}
 	}
 	if t.state == nil {
 		if t.outcome != "" || !f.pursue(l, t.from, t.moving) {
@@ -239,11 +254,10 @@ func (t *given) run(l *loop) {
 		f.abandon(l, "failed")
 		return
 	}
-	if !f.alive() { // the client is gone again; it may come back once more
-		return
-	}
 	k.owed().from, k.owed().anchor = replayPoint{position: f.position}, f.offset
-	f.handOver(k)
+	if f.alive() { // else it may come back once more
+		f.handOver(k)
+	}
 }
 
 // handOver gives the client the socket that it came for, unless that is another user's.

@@ -288,9 +288,10 @@ func (in *intake) cut(c *cut) bool {
 // perform changes a socket's loop, between two messages.
 func (in *intake) perform(c *cut) {
 	if in.gw.loopOf(c.fetch.id) != c.from { // another was quicker
-		c.to.post(&given{fetch: c.fetch})
+		c.to.post(&given{fetch: c.fetch, from: c.from})
 		return
 	}
+	in.gw.routes.coming.Store(c.fetch.id, c.fetch)
 	in.gw.route(c.fetch.id, c.to)
 	c.to.post(&expected{fetch: c.fetch})
 	if !c.from.post(&give{fetch: c.fetch, to: c.to}) {

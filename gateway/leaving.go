@@ -36,8 +36,8 @@ func (l *loop) requested(n *note) {
 	refuse := func(reason handoff.Refusal) { l.gw.refuseHandoff(n, n.step(), reason, "") }
 	switch {
 	case o != nil:
-	case k == nil: // it has gone while this was on its way
-		l.gw.elsewhere(n, true)
+	case k == nil:
+		l.notHere(n)
 		return
 	case k.nsp.name != n.Unit.Namespace || k.joining != nil || l.history.window == 0:
 		refuse(handoff.Gone)

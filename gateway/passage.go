@@ -176,12 +176,22 @@ func (in *intake) asked(m *backplane.Msg, n *note) {
 		}
 		return
 	}
-	_, coming := gw.routes.coming.Load(id) // before the look where it is: it is there by then, or was coming
+	coming := gw.routes.comes(id)
 	if l := gw.loopOf(id); l != nil && l.post(&noted{note: n}) || coming {
 		return
 	}
 	_, _, _, bySocket := gw.conn.ParseSocket(m.Subject)
 	gw.elsewhere(n, gw.native(id) || !bySocket)
+}
+
+// notHere answers a Look or Give for a socket that is not on this loop, or not any more. What is on another, or on its way between two, is
+// asked for again.
+func (l *loop) notHere(n *note) {
+	id := n.Unit.Socket
+	if at := l.gw.loopOf(id); l.gw.routes.comes(id) || at != nil && at != l {
+		return
+	}
+	l.gw.elsewhere(n, true)
 }
 
 // elsewhere answers a Look or Give for a socket that is not here: it says where the socket is, or that it is gone, if others rely on this

@@ -60,7 +60,7 @@ func (s *session) resume(p socketio.Packet, identity *auth.Identity) bool {
 		l.gw.metrics.recoveries.WithLabelValues("forged").Inc()
 		return false
 	}
-	if k := l.sockets[id]; k != nil {
+	if k := l.sockets[id]; k != nil && !k.frozen() {
 		return s.reclaim(k, p.Namespace, back.Offset, identity)
 	}
 	return s.fetch(id, p, back.Offset, identity)
@@ -71,7 +71,7 @@ func (s *session) reclaim(k *socket, nsp, offset string, identity *auth.Identity
 	if k.nsp.name != nsp || !s.loop.tokens.mayResume(k, identity) || k.session == s {
 		return false
 	}
-	if k.overtake(); k.joining != nil || k.frozen() {
+	if k.overtake(); k.joining != nil {
 		return false
 	}
 	if k.session != nil { // we have not noticed that its connection is gone

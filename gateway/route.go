@@ -20,7 +20,7 @@ type routes struct {
 	count   atomic.Int64  // of places: most sockets need no look at all
 	numbers atomic.Uint64 // of notes in parts, and of grants
 	tokens  sync.Map      // token of a handoff away from here → *loop
-	coming  sync.Map      // id of a socket whose state is here, and which its former node has let go or is asked to → token of the handoff
+	coming  sync.Map      // id of a socket that is about to be on a loop → token of the handoff, or the *fetching, that brings it
 	used    atomic.Bool   // something has moved from or to here, ever
 }
 
@@ -94,6 +94,13 @@ func (r *routes) place(id string) (p whereabouts, ok bool) {
 	defer r.mu.RUnlock()
 	p, ok = r.places[id]
 	return p, ok
+}
+
+// comes reports whether a socket is about to be on a loop of this node: from another node, which has let it go or is asked to, or from another
+// loop. Ask before the look where it is: so it is there by then, or was coming. Its loop may ask at any time.
+func (r *routes) comes(id string) bool {
+	_, coming := r.coming.Load(id)
+	return coming
 }
 
 // route notes that a socket lives on a loop of this node from now on.
