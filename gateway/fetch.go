@@ -188,7 +188,10 @@ func (t *give) run(l *loop) {
 		answer.moving = k.moving()
 		l.gw.route(k.id, l)
 	default:
-		answer.state, answer.outcome = k.pack(t.fetch.offset)
+		if answer.state, answer.outcome = k.pack(t.fetch.offset); answer.state == nil {
+			l.gw.route(k.id, l) // as in requested
+			break
+		}
 		k.forget("")
 	}
 	t.to.post(answer)

@@ -52,11 +52,9 @@ func (l *loop) requested(n *note) {
 		refuse(handoff.Gone)
 		return
 	default:
+		// It is kept: this may be an attempt that its client has long given up, with the offset of then.
 		if _, ok := k.missedSince(n.Unit.Offset); !ok && !n.Unit.Whole {
 			refuse(handoff.Gone)
-			if n.Kind == noteGive && k.detached != nil {
-				k.forget("too late")
-			}
 			return
 		}
 		o = &leaving{loop: l, sockets: []*socket{k}, cause: "recovery"}

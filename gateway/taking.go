@@ -12,8 +12,10 @@ import (
 	"patchbay/gateway/handoff"
 )
 
-// maxHops is how often a client's search for its socket is sent on to another node.
-const maxHops = 4
+// maxHops is how often a client's search for its socket is sent on to another node. The socket may be on the move all the while: each
+// attempt of its client that no node knows to be given up takes it once. What ends a search is its time, and this only one that goes round
+// in a circle.
+const maxHops = 32
 
 // taking is a unit of another node, a socket or a session, on its way to this loop, from the question what there is until
 // nothing can come twice any more (handoff.Taker). Owned by its loop.
@@ -27,7 +29,8 @@ type taking struct {
 	subjects []string             // claimed
 	sockets  []*socket            // once adopted
 	hops     int
-	late     []own // joins and leaves that wait for Finish
+	sought   time.Duration // since when, other nodes that were asked before included
+	late     []own         // joins and leaves that wait for Finish
 	begun    time.Duration
 	timer    timer
 	done     bool
@@ -56,10 +59,14 @@ func (l *loop) take(e errand, cause, owner string, hops int) *taking {
 		Taker: handoff.NewTaker[*offer, *parcel](l.gw.options.Handoff, l.newToken(), broadcastSize),
 		loop:  l, whose: e, cause: cause, owner: owner, hops: hops, begun: l.now, claims: map[string]*audience{},
 	}
+	t.sought = l.now
 	l.takings[t.Token()] = t
 	t.do(t.Start(l.now))
 	return t
 }
+
+// hop asks another node, or the socket's own subject if that is empty, in place of the one that does not have it.
+func (t *taking) hop(node string) { t.loop.take(t.whose, t.cause, node, t.hops+1).sought = t.sought }
 
 // newToken makes a token that names this loop.
 func (l *loop) newToken() string {
@@ -125,7 +132,8 @@ func (t *taking) do(actions []handoff.Action) {
 
 // expire implements expirer.
 func (t *taking) expire(now time.Duration) {
-	if len(t.sockets) == 0 && !t.whose.alive() {
+	overdue := t.sought != t.begun && now-t.sought >= t.loop.gw.options.Handoff.Patience() // else the machine says so
+	if len(t.sockets) == 0 && (overdue || !t.whose.alive()) {
 		if actions := t.Abandon(now); actions != nil {
 			t.do(actions)
 			return
@@ -332,9 +340,16 @@ func (t *taking) failed(f handoff.Fail) {
 	l := t.loop
 	t.end()
 	t.release()
-	if f.Reason == handoff.FailMoved && t.hops < maxHops && f.Node != "" {
-		l.take(t.whose, t.cause, f.Node, t.hops+1)
-		return
+	if t.hops < maxHops && l.now-t.sought < l.gw.options.Handoff.Patience() {
+		switch {
+		case f.Reason == handoff.FailMoved && f.Node != "":
+			t.hop(f.Node)
+			return
+		// The node was named by one that had not heard of a later move, or has taken back what it had given.
+		case (f.Reason == handoff.FailGone || f.Reason == handoff.FailRevoked) && t.owner != "":
+			t.hop("")
+			return
+		}
 	}
 	l.gw.countHandoff(t.cause, failureName(f.Reason))
 	t.whose.failed(l, f.Reason)

@@ -100,6 +100,8 @@ func TestSoughtWhereItWillBe(t *testing.T) {
 			seeker.hear(noteRefused, "gy.0.b")
 			if !comes {
 				owner.tell("g1", &note{Kind: noteRefused, Token: token, Refuse: refusal{Step: handoff.StepConfirm, Reason: handoff.Revoked}})
+				token = owner.hear(noteLook, "").Token // has it taken it back?
+				owner.tell("g1", &note{Kind: noteRefused, Token: token, Refuse: refusal{Step: handoff.StepLook, Reason: handoff.Gone}})
 				next(t, app.opens) // the client's new socket
 				asks("gy.0.c", id)
 				if n := seeker.hear(noteRefused, "gy.0.c"); n.Refuse.Reason != handoff.Gone {
@@ -156,4 +158,78 @@ func TestSoughtFromAnotherLoop(t *testing.T) {
 	if n := p.hear(noteLook, ""); n.Unit.Socket != c.id {
 		t.Errorf("%+v", n.Unit)
 	}
+}
+
+// A node that has been named does not have the socket, which has gone on: it is sought once more by its own subject.
+func TestSoughtOnceMore(t *testing.T) {
+	r := newRig(t, clustered, func(o *Options) { o.Handoff.Retry = time.Minute })
+	birth, named := r.app.play("gx"), r.app.play("gy")
+	id := backplane.NewSocketID("gx", 0)
+	r.app.serve(r.app.conn.SocketTake(id))
+	c := r.seeker(id)
+	token := birth.hear(noteLook, "").Token
+	birth.tell("g1", &note{Kind: noteRefused, Token: token, Refuse: refusal{Step: handoff.StepLook, Reason: handoff.Moved, Node: named.id}})
+	token = named.hear(noteLook, "").Token
+	named.tell("g1", &note{Kind: noteRefused, Token: token, Refuse: refusal{Step: handoff.StepLook, Reason: handoff.Gone}})
+	birth.gives(id, birth.hear(noteLook, "").Token)
+	c.expectBack(id)
+}
+
+// A socket moves and moves while it is sought: it is found as long as there is time.
+func TestSoughtFromNodeToNode(t *testing.T) {
+	r := newRig(t, clustered, func(o *Options) { o.Handoff.Retry = time.Minute })
+	nodes := []*player{r.app.play("gx"), r.app.play("gy")}
+	id := backplane.NewSocketID("gx", 0)
+	r.app.serve(r.app.conn.SocketTake(id))
+	c := r.seeker(id)
+	for i := range 10 {
+		at, next := nodes[i%2], nodes[(i+1)%2]
+		token := at.hear(noteLook, "").Token
+		at.tell("g1", &note{Kind: noteRefused, Token: token, Refuse: refusal{Step: handoff.StepLook, Reason: handoff.Moved, Node: next.id}})
+	}
+	nodes[0].gives(id, nodes[0].hear(noteLook, "").Token)
+	c.expectBack(id)
+}
+
+// An attempt that a client has given up asks for its socket with an offset of then, which is too old by now: the client has its socket all
+// the same.
+func TestSoughtWithAnOldOffset(t *testing.T) {
+	for _, elsewhere := range []bool{true, false} {
+		t.Run(fmt.Sprint(elsewhere), func(t *testing.T) {
+			r := newRig(t, clustered, threeLoops)
+			c, home := r.parted()
+			if elsewhere {
+				p := r.app.play("gx")
+				p.tell("g1", &note{Kind: noteGive, Token: "gx.0.a", Unit: wanted{Socket: c.id, Namespace: "/", Offset: "old"}})
+				p.hear(noteRefused, "gx.0.a")
+			} else {
+				c.offset = "old"
+				x := r.crossing(c, home, r.after(home, 1))
+				x.still.release()
+				next(t, r.app.opens) // what has no use for it any more
+				c.offset = ""
+			}
+			c.back(r)
+		})
+	}
+}
+
+// seeker is a client that comes for a socket of another node.
+func (r *rig) seeker(id string) *reader {
+	r.Helper()
+	c := &reader{wsClient: r.ws(), id: id}
+	r.onLoop(r.gw.loops[0], func() { c.pid = r.gw.loops[0].seal.pid(id) })
+	c.comes()
+	return c
+}
+
+// gives hands a socket over to g1, which has asked what there is.
+func (p *player) gives(id, token string) {
+	p.Helper()
+	all := claims{ID: id, Namespace: "/"}
+	p.tell("g1", &note{Kind: noteOffer, Token: token, Offer: &offer{Sockets: []claims{all}}})
+	p.hear(noteGive, token)
+	p.tell("g1", &note{Kind: noteState, Token: token, Grant: 7, State: &parcel{Sockets: []boxed{{claims: all, Worker: "w1"}}}})
+	p.hear(noteConfirm, token)
+	p.tell("g1", &note{Kind: noteConfirmed, Token: token})
 }

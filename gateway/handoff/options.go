@@ -60,6 +60,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// Patience is GiveUp, or its default.
+func (o Options) Patience() time.Duration { return o.withDefaults().GiveUp }
+
 // Horizon is the shortest interval at which Seen.Turn may be called: as long as a message that an owner has
 // had may matter to a taker.
 func (o Options) Horizon() time.Duration {
