@@ -257,7 +257,7 @@ func (t *noted) run(l *loop) {
 	taking := l.takings[n.Token]
 	switch {
 	case taking != nil && t.none:
-		taking.do(taking.NoOwner(l.now))
+		taking.unheard()
 	case taking != nil:
 		taking.answeredBy(n)
 	case n.Kind == noteState: // nobody waits for it any more

@@ -28,6 +28,7 @@ type taking struct {
 	claims   map[string]*audience // by socket id
 	subjects []string             // claimed
 	sockets  []*socket            // once adopted
+	missed   int                  // times in a row that NATS has said that nobody hears the owner's subject
 	hops     int
 	sought   time.Duration // since when, other nodes that were asked before included
 	late     []own         // joins and leaves that wait for Finish
@@ -382,9 +383,18 @@ func (gw *Gateway) countHandoff(cause, outcome string) {
 	gw.metrics.handoffs.WithLabelValues(cause, outcome).Inc()
 }
 
+// unheard takes NATS's word that nobody heard the last question. A node that is about to connect to NATS again has what it had, so there is
+// another question; see maxMissed.
+func (t *taking) unheard() {
+	if t.missed++; t.missed >= maxMissed {
+		t.do(t.NoOwner(t.loop.now))
+	}
+}
+
 // answeredBy takes the owner's notes.
 func (t *taking) answeredBy(n *note) {
 	now := t.loop.now
+	t.missed = 0
 	switch n.Kind {
 	case noteOffer:
 		if t.Phase() == handoff.Looking && n.Offer != nil {

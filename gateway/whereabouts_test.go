@@ -214,6 +214,31 @@ func TestSoughtWithAnOldOffset(t *testing.T) {
 	}
 }
 
+// The node that has a socket is not connected to NATS for a moment when the socket is sought: it is asked again.
+func TestSoughtInAGap(t *testing.T) {
+	r := newRig(t, clustered, func(o *Options) { o.Handoff.Retry, o.Handoff.GiveUp = time.Minute, time.Hour })
+	id := backplane.NewSocketID("gx", 0)
+	c := r.seeker(id)
+	_, l := r.session(c.sid)
+	eventually(t, "nobody hears it", func() (unheard bool) {
+		r.onLoop(l, func() {
+			for _, t := range l.takings {
+				unheard = t.missed > 0
+			}
+		})
+		return unheard
+	})
+	owner := r.app.play("gx")
+	r.app.serve(r.app.conn.SocketTake(id))
+	r.onLoop(l, func() {
+		for _, t := range l.takings {
+			t.do(t.Tick(l.now + time.Minute))
+		}
+	})
+	owner.gives(id, owner.hear(noteLook, "").Token)
+	c.expectBack(id)
+}
+
 // seeker is a client that comes for a socket of another node.
 func (r *rig) seeker(id string) *reader {
 	r.Helper()
