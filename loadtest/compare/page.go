@@ -69,11 +69,7 @@ func (all results) measured(bench string, systems ...string) bool {
 // markdown is the section of the page.
 func (all results) markdown() string {
 	var b strings.Builder
-	rounds := fmt.Sprintf("%d rounds", all.Rounds)
-	if all.Rounds == 1 {
-		rounds = "1 round"
-	}
-	fmt.Fprintf(&b, "\nMeasured %s, %s: %s. Compared with %s.\n\n", all.Started.Format("2006-01-02 15:04 MST"), rounds, all.Machine, strings.Join(all.Versions, ", "))
+	fmt.Fprintf(&b, "\nMeasured %s, %s: %s. Compared with %s.\n\n", all.Started.Format("2006-01-02 15:04 MST"), all.roundsOf(), all.Machine, strings.Join(all.Versions, ", "))
 	fmt.Fprintf(&b, "```\nmake compare       # %s\n```\n\n", all.Command)
 	b.WriteString("Every server is started anew for each run, all CPU time of its processes is counted, and ratios are those of one round; figures are medians, in brackets the least and the most.\n")
 	b.WriteString("The load generator runs on the same machine and takes its share of it, as whatever else runs there does: CPU time per unit of work and ratios say more than times and rates.\n\n")
@@ -92,6 +88,36 @@ func (all results) markdown() string {
 		}
 	}
 	return b.String()
+}
+
+// roundsOf says how many rounds there were of most benchmarks, and of those that were measured more often: with -only and -add.
+func (all results) roundsOf() string {
+	often := map[string]int{}
+	for _, bench := range benchmarks() {
+		seen := map[int]struct{}{}
+		for _, r := range all.Runs {
+			if r.Bench == bench.name {
+				seen[r.Round] = struct{}{}
+			}
+		}
+		if len(seen) > 0 {
+			often[bench.name] = len(seen)
+		}
+	}
+	least := all.Rounds
+	for _, n := range often {
+		least = min(least, n)
+	}
+	text := fmt.Sprintf("%d rounds", least)
+	if least == 1 {
+		text = "1 round"
+	}
+	for _, bench := range benchmarks() {
+		if n := often[bench.name]; n > least {
+			text += fmt.Sprintf(", %d of %s", n, bench.title)
+		}
+	}
+	return text
 }
 
 func (all results) barRow(one bar) string {

@@ -50,6 +50,24 @@ func TestRatiosAreOfOneRound(t *testing.T) {
 	}
 }
 
+// What was measured more often than the rest is named.
+func TestRounds(t *testing.T) {
+	all := results{Rounds: 5}
+	for round := range 5 {
+		all.Runs = append(all.Runs, result{Bench: "echo1000", System: patchbayOne, Round: round})
+		if round < 3 {
+			all.Runs = append(all.Runs, result{Bench: "fanout4", System: patchbayOne, Round: round})
+		}
+	}
+	if got, want := all.roundsOf(), "3 rounds, 5 of echo, 1,000 a second"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	all.Runs, all.Rounds = all.Runs[:2], 1
+	if got := all.roundsOf(); got != "1 round" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestPage(t *testing.T) {
 	all := sample()
 	directory := t.TempDir()
