@@ -46,27 +46,19 @@ func (p *player) hear(kind noteKind, token string) *note {
 // A socket leaves a node while somebody's question for it is already there: the answer is where it is.
 func TestSoughtWhereItWas(t *testing.T) {
 	nodes := cluster(t, 2)
-	app := nodes[0].app
-	c := &reader{wsClient: nodes[0].ws()}
-	c.Send("40")
-	for !c.read() {
-	}
-	c.net.Close()
-	app.expectLeave(c.id, reasonTransportClose)
+	c, owner := nodes[0].parted()
 	c.back(nodes[1])
-	_, shard, _ := backplane.SplitSocketID(c.id)
-	owner := nodes[0].gw.loops[shard]
 	eventually(t, "the machine is gone", func() (gone bool) {
 		nodes[0].onLoop(owner, func() { gone = len(owner.leavings) == 0 })
 		return gone
 	})
-	p := app.play("gx")
+	p := nodes[0].app.play("gx")
 	sought := wanted{Socket: c.id, Namespace: "/"}
 	owner.post(&noted{note: &note{Kind: noteLook, From: p.id, Token: "gx.0.a", Unit: sought}})
 	if n := p.hear(noteRefused, "gx.0.a"); n.Refuse != (refusal{Step: handoff.StepLook, Reason: handoff.Moved, Node: nodes[1].gw.ID()}) {
 		t.Errorf("%+v", n.Refuse)
 	}
-	sought.Socket = nodes[0].gw.birth.NewSocketID("g1", shard)
+	sought.Socket = nodes[0].gw.birth.NewSocketID("g1", owner.index)
 	owner.post(&noted{note: &note{Kind: noteGive, From: p.id, Token: "gx.0.b", Unit: sought}})
 	if n := p.hear(noteRefused, "gx.0.b"); n.Refuse != (refusal{Step: handoff.StepGive, Reason: handoff.Gone}) {
 		t.Errorf("of none: %+v", n.Refuse)
@@ -122,38 +114,18 @@ func TestSoughtWhereItWillBe(t *testing.T) {
 // A socket leaves for another node while a client that comes back for it, on another loop, has asked: it is sought there.
 func TestSoughtFromAnotherLoop(t *testing.T) {
 	r := newRig(t, clustered, func(o *Options) { o.Handoff.Linger = time.Minute })
-	app := r.app
-	c := &reader{wsClient: r.ws()}
-	_, owner := r.session(c.sid)
-	c.Send("40")
-	for !c.read() {
-	}
-	c.net.Close()
-	app.expectLeave(c.id, reasonTransportClose)
-	for place := owner; place == owner; _, place = r.session(c.sid) {
-		c.wsClient = r.ws()
-	}
-	p := app.play("gx")
+	c, owner := r.parted()
+	c.wsClient = r.wsOn(r.after(owner, 1))
+	p := r.app.play("gx")
 	p.tell("g1", &note{Kind: noteGive, Token: "gx.0.a", Unit: wanted{Socket: c.id, Namespace: "/"}})
 	grant := p.hear(noteState, "gx.0.a").Grant
-	stopped, release := make(chan struct{}), make(chan struct{})
-	owner.post(call(func(*loop) {
-		close(stopped)
-		<-release
-	}))
-	<-stopped
-	waiting := func(n int) func() bool {
-		return func() bool {
-			owner.box.mu.Lock()
-			defer owner.box.mu.Unlock()
-			return len(owner.box.tasks) == n
-		}
-	}
+	still := r.halt(owner)
+	<-still.reached
 	p.tell("g1", &note{Kind: noteConfirm, Token: "gx.0.a", Grant: grant})
-	eventually(t, "it is about to leave", waiting(1))
-	c.Send(fmt.Sprintf(`40{"pid":%q,"offset":""}`, c.pid))
-	eventually(t, "it has been asked for", waiting(2))
-	close(release)
+	r.asked(owner, 1)
+	c.comes()
+	r.asked(owner, 2)
+	still.release()
 	p.hear(noteConfirmed, "gx.0.a")
 	if n := p.hear(noteLook, ""); n.Unit.Socket != c.id {
 		t.Errorf("%+v", n.Unit)

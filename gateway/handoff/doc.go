@@ -70,7 +70,9 @@
 //   - A unit needs no Owner until somebody asks, and none while its Taker is Settling: Look and Give are
 //     refused as Busy. While the Taker is Trailing, its Had is the Owner's floor.
 //   - Decline answers a State, and Done a Settled, whose token is not known; other messages of unknown tokens
-//     are ignored. Requests for what is not there are Refused as Gone.
+//     are ignored. Requests for what is not there are Refused as Gone, for what has
+//     gone elsewhere as Moved. A unit that is about to be here is not there yet, but not gone: say nothing,
+//     and the request is repeated.
 //   - A client that has gone to a node that fails the handoff is told what it would be told if the unit did
 //     not exist.
 //
